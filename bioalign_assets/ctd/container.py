@@ -1,0 +1,127 @@
+"""What a fetched file is by its bytes: gzip or plain, and neither a web page nor an archive.
+
+Here stands everything below the level of lines: magic bytes, decompression, and the errors of both. A name
+may lie (browsers unpack ``.gz`` and keep the name), bytes don't.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bioalign_assets.ctd.report_kind import ReportKind
+from bioalign_assets.errors import SourceError
+
+__all__ = ["check_container", "leading_text", "open_container", "refuse_by_first_bytes"]
+
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+_ARCHIVES = {
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+    b"\xff\xfe": "UTF-16 text, as spreadsheets save it",
+    b"\xfe\xff": "UTF-16 text, as spreadsheets save it",
+}
+_BLOCK = 1 << 20
+_SHOW_PROGRESS_FROM = 64 << 20
+
+
+def refuse_by_first_bytes(start: bytes, *, subject: str, kind: ReportKind) -> None:
+    """Raise if a file that starts with these bytes can't be a CTD table, neither plain nor gzipped.
+
+    :param start: the first bytes, a few hundred are enough
+    :raises SourceError: for an empty file, a web page, an archive, UTF-16
+    """
+    expected = f"{kind.title} as comma- or tab-separated text, gzipped or plain"
+    if not start:
+        raise SourceError(subject, found="an empty file", expected=expected, remedy=kind.by_hand)
+    for magic, what in _ARCHIVES.items():
+        if start.startswith(magic):
+            remedy = f"Unpack it or save it as CSV in UTF-8, or take the original. {kind.by_hand}"
+            raise SourceError(subject, found=what, expected=expected, remedy=remedy)
+    if start.removeprefix(_BOM).lstrip()[:1] == b"<":
+        raise SourceError(
+            subject,
+            found="a web page (HTML)",
+            expected=expected,
+            remedy="CTD answers scripts with a page that asks for a human, under the status 200 of a good "
+            f"answer. {kind.by_hand}",
+        )
+
+
+@contextmanager
+def open_container(path: Path, *, kind: ReportKind, show_progress: bool = False) -> Iterator[BinaryIO]:
+    """Yield the file's uncompressed bytes as a stream; errors of reading it are told as SourceError.
+
+    :param path: a gzipped or plain file
+    :param show_progress: show a bar on a terminal while a file of 64 MiB or more is read
+    :raises SourceError: if it can't be read, is empty, a web page or an archive, or if its gzip is truncated
+        or damaged (also while the caller reads from the stream)
+    """
+    subject = str(path)
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(512)
+            raw.seek(0)
+            refuse_by_first_bytes(start, subject=subject, kind=kind)
+            is_large = path.stat().st_size >= _SHOW_PROGRESS_FROM
+            with _watched(raw, path=path, show=show_progress and is_large) as watched:
+                if not start.startswith(_GZIP):
+                    yield watched
+                    return
+                with gzip.GzipFile(fileobj=watched, mode="rb") as unpacked:
+                    stream = io.BufferedReader(cast("io.RawIOBase", unpacked), _BLOCK)
+                    refuse_by_first_bytes(stream.peek(512)[:512], subject=subject, kind=kind)
+                    yield stream
+    except EOFError as problem:
+        raise _broken_gzip(subject, found="a gzip file that ends too early", kind=kind) from problem
+    except (gzip.BadGzipFile, zlib.error) as problem:
+        raise _broken_gzip(subject, found=f"a damaged gzip file ({problem})", kind=kind) from problem
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        remedy = f"Check that {kind.setting} names a file that exists and that you may read."
+        raise SourceError(subject, found=reason, expected="a file to read", remedy=remedy) from problem
+
+
+@contextmanager
+def _watched(raw: BinaryIO, *, path: Path, show: bool) -> Iterator[BinaryIO]:
+    console = Console(stderr=True)
+    if not (show and console.is_terminal):
+        yield raw
+        return
+    columns = (TextColumn("reading {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with (
+        Progress(*columns, console=console, transient=True) as progress,
+        progress.wrap_file(raw, total=path.stat().st_size, description=path.name) as watched,
+    ):
+        yield watched
+
+
+def _broken_gzip(subject: str, *, found: str, kind: ReportKind) -> SourceError:
+    remedy = f"The download was cut off or changed on its way: fetch it again. {kind.by_hand}"
+    return SourceError(subject, found=found, expected="a whole gzip file", remedy=remedy)
+
+
+def check_container(path: Path, *, kind: ReportKind) -> None:
+    """Read a gzip file through to its checksum; look at the start of a plain one.
+
+    :raises SourceError: as ``open_container``
+    """
+    with open_container(path, kind=kind) as stream:
+        if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, gzip.GzipFile):
+            while stream.read(_BLOCK):
+                pass
+
+
+def leading_text(path: Path, *, kind: ReportKind, size: int = 4096) -> str:
+    """Return the first ``size`` uncompressed bytes as text, whatever they hold."""
+    with open_container(path, kind=kind) as stream:
+        return stream.read(size).decode("utf-8", errors="replace")

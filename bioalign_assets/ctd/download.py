@@ -1,0 +1,121 @@
+"""Download one file over HTTP, whole or not at all, and say in plain words why it did not work.
+
+Where the file goes and whether it is kept is the business of ``source``.
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from bioalign_assets.ctd.container import refuse_by_first_bytes
+from bioalign_assets.ctd.report_kind import ReportKind
+from bioalign_assets.errors import SourceError
+
+__all__ = ["download", "file_name_of", "public_form"]
+
+_FIRST_BYTES = 512
+_HINTS = {
+    401: "The server asks for a login.",
+    403: "The server refuses scripts or this network.",
+    404: "The address is wrong or the file has moved.",
+    429: "The server asks to come back later: wait before the next attempt.",
+    503: "The server is down or under maintenance: try again later.",
+}
+
+
+def public_form(url: str) -> str:
+    """Return the URL without user name, password, query and fragment, which may hold secrets."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def file_name_of(url: str, *, stem: str) -> str:
+    """Return the last part of the URL's path as a safe file name, or the stem if it has none."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", unquote(urlsplit(url).path).rpartition("/")[2])
+    name = name.lstrip(".")[-120:]
+    return name if name.strip("_-.") else stem
+
+
+def download(url: str, *, to: Path, kind: ReportKind, timeout_s: float) -> None:
+    """Write what the URL answers to a file, with a progress bar on a terminal.
+
+    Redirects are followed. A web page is refused at its first bytes, before the rest is fetched.
+
+    :param to: file to write; on an error it may be left unfinished, the caller removes it
+    :param timeout_s: longest silence of the server in seconds, while connecting or between two blocks
+    :raises SourceError: for every way in which that can fail
+    """
+    subject = public_form(url)
+    # asked for as it is: a .csv.gz that arrives "content-encoded" would be unpacked on its way
+    headers = {"Accept-Encoding": "identity", "User-Agent": "bioalign (gene-disease study platform)"}
+    try:
+        with (
+            httpx.Client(follow_redirects=True, timeout=timeout_s, headers=headers) as client,
+            client.stream("GET", url) as response,
+        ):
+            if not response.is_success:
+                raise _failed(
+                    subject,
+                    found=f"the answer {response.status_code} {response.reason_phrase}".rstrip(),
+                    hint=_HINTS.get(response.status_code, ""),
+                    kind=kind,
+                )
+            _write(response, to=to, subject=subject, kind=kind)
+    except httpx.TimeoutException as problem:
+        raise _failed(
+            subject,
+            found=f"no answer for {timeout_s:g} s",
+            hint="The server or the network is slow: try again later.",
+            kind=kind,
+        ) from problem
+    except httpx.ConnectError as problem:
+        hint = "Check the host name, the network and its proxy."
+        raise _failed(subject, found=f"no connection ({problem})", hint=hint, kind=kind) from problem
+    except httpx.RemoteProtocolError as problem:
+        found = f"a download that was cut off ({problem})"
+        raise _failed(subject, found=found, hint="Try again.", kind=kind) from problem
+    except (httpx.HTTPError, httpx.InvalidURL) as problem:
+        raise _failed(subject, found=str(problem) or type(problem).__name__, hint="", kind=kind) from problem
+    except OSError as problem:  # httpx wraps the network's: this is the disk
+        found = f"{to.parent} can't be written ({problem.strerror or problem})"
+        raise _failed(
+            subject, found=found, hint="Check its free space and permissions.", kind=kind
+        ) from problem
+
+
+def _write(response: httpx.Response, *, to: Path, subject: str, kind: ReportKind) -> None:
+    announced = response.headers.get("Content-Length", "")
+    total = int(announced) if announced.isdecimal() else None
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("fetching {task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    start = b""
+    with (
+        to.open("wb") as file,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task(to.name, total=total)
+        for block in response.iter_bytes():
+            if len(start) < _FIRST_BYTES:
+                start += block[:_FIRST_BYTES]
+                refuse_by_first_bytes(start, subject=subject, kind=kind)
+            file.write(block)
+            progress.update(task, completed=response.num_bytes_downloaded)
+    # counted as they came over the wire, so that this holds for an encoded answer too
+    if total is not None and response.num_bytes_downloaded != total:
+        found = f"{response.num_bytes_downloaded:,} of {total:,} bytes"
+        raise _failed(subject, found=found, hint="The download was cut off: try again.", kind=kind)
+
+
+def _failed(subject: str, *, found: str, hint: str, kind: ReportKind) -> SourceError:
+    remedy = f"{hint} Or do it by hand: {kind.by_hand}".lstrip()
+    return SourceError(subject, found=found, expected=f"{kind.title} for download", remedy=remedy)

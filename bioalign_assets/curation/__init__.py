@@ -1,0 +1,1 @@
+"""From associations to labelled datasets: positives, negative samplers, splits, prompts, profile."""

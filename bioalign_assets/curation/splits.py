@@ -1,0 +1,141 @@
+"""How the rows of a dataset are divided into train and test, and in which order they stand.
+
+Rows are counted as positives, then negatives. Which rows there are is settled before (``positives.py``,
+``negatives.py``).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from bioalign_assets.errors import CurationError
+
+__all__ = ["EntityLayout", "Layout", "published_entity_split", "published_pair_split", "stable_pair_split"]
+
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    """The order of a dataset's rows, and which of them are test."""
+
+    order: Integers
+    """Which row (positives, then negatives) stands at each place; a permutation; shape: (n,)"""
+    is_test: Flags
+    """Whether the row at each place is test; shape: (n,)"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EntityLayout(Layout):
+    """A layout, and the genes and diseases that were held out for it."""
+
+    genes: Integers
+    """Positions of the held-out genes in the universe; shape: (n_held_out_genes,)"""
+    diseases: Integers
+    """Positions of the held-out diseases in the universe; shape: (n_held_out_diseases,)"""
+
+
+def published_pair_split(labels: npt.NDArray[np.int8], *, test_share: float, seed: int) -> Layout:
+    """Shuffle with pandas, then divide with scikit-learn, stratified by label: the paper's pair split.
+
+    Train stands before test, each in the order in which ``train_test_split`` returns it, which is that of the
+    paper's files.
+
+    :param labels: 1 or 0 for each row, positives first; shape: (n,)
+    :raises CurationError: if there are too few rows to put both labels into both splits
+    """
+    shuffled = _shuffle(len(labels), seed=seed)
+    try:
+        train, test = train_test_split(
+            shuffled, test_size=test_share, stratify=labels[shuffled], random_state=seed
+        )
+    except ValueError as error:
+        raise _too_few(len(labels), what=f"a test share of {test_share:g} by label ({error})") from error
+    return Layout(order=np.concatenate([train, test]), is_test=np.arange(len(labels)) >= len(train))
+
+
+def published_entity_split(
+    pairs: Integers,
+    *,
+    n_genes: int,
+    n_diseases: int,
+    held_out_share: float,
+    seed: int,
+    generator: np.random.Generator,
+) -> EntityLayout:
+    """Hold out genes, then diseases; test is every row with a held-out gene or a held-out disease.
+
+    Genes and diseases are drawn by position in the universe, whose order is that of first appearance among
+    the positives, from the generator that drew the negatives. Train stands before test, each in shuffled
+    order.
+
+    :param pairs: gene and disease of each row, positives first; shape: (n, 2)
+    :param held_out_share: share of the genes, and of the diseases, rounded down
+    :param seed: of the shuffle
+    :param generator: in the state in which the negative draw left it
+    :raises CurationError: if nothing would be held out, or nothing left to train on
+    """
+    held_out = []
+    for size in (n_genes, n_diseases):
+        count = int(size * held_out_share)
+        if not count:
+            raise _too_few(len(pairs), what=f"holding out {held_out_share:g} of {size:,} genes or diseases")
+        held_out.append(generator.choice(size, size=count, replace=False))
+    genes, diseases = held_out
+    order = _shuffle(len(pairs), seed=seed)
+    is_test = (_flags(genes, size=n_genes)[pairs[:, 0]] | _flags(diseases, size=n_diseases)[pairs[:, 1]])[
+        order
+    ]
+    if is_test.all() or not is_test.any():
+        raise _too_few(len(pairs), what=f"holding out {held_out_share:g} of the genes and diseases")
+    place = np.argsort(is_test, kind="stable")
+    return EntityLayout(order=order[place], is_test=is_test[place], genes=genes, diseases=diseases)
+
+
+def stable_pair_split(
+    labels: npt.NDArray[np.int8], *, split_hashes: Hashes, order_hashes: Hashes, test_share: float
+) -> Layout:
+    """Take the rows with the lowest hash of each label as test; order all rows by another hash.
+
+    The share is exact within each label (rounded to the nearest row). A row moves to the other split only
+    when the threshold of its label moves past its hash.
+
+    :param labels: 1 or 0 for each row; shape: (n,)
+    :param split_hashes: decides on the split; distinct but for chance; shape: (n,)
+    :param order_hashes: decides on the order, independent of the former; shape: (n,)
+    :raises CurationError: if a split would hold no row of a label
+    """
+    is_test = np.zeros(len(labels), dtype=bool)
+    for label in (0, 1):
+        rows = np.flatnonzero(labels == label)
+        count = int(len(rows) * test_share + 0.5)
+        if not 0 < count < len(rows):
+            raise _too_few(len(labels), what=f"a test share of {test_share:g} by label")
+        is_test[rows[np.argsort(split_hashes[rows], kind="stable")[:count]]] = True
+    order = np.argsort(order_hashes, kind="stable")
+    return Layout(order=order, is_test=is_test[order])
+
+
+def _shuffle(count: int, *, seed: int) -> Integers:
+    # pandas itself, not what it does inside: the published order is defined by this call
+    return pd.Series(np.arange(count)).sample(frac=1, random_state=seed).to_numpy()
+
+
+def _flags(positions: Integers, *, size: int) -> Flags:
+    flags = np.zeros(size, dtype=bool)
+    flags[positions] = True
+    return flags
+
+
+def _too_few(rows: int, *, what: str) -> CurationError:
+    return CurationError(
+        "split into train and test",
+        found=f"{rows:,} rows, too few for {what}",
+        expected="rows of both labels, and genes and diseases, on both sides",
+        remedy="Take a larger release or another share.",
+    )

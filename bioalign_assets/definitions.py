@@ -1,0 +1,80 @@
+"""The one place where rooms, resources and checks are wired into Dagster definitions.
+
+``defs`` is what Dagster loads; ``build_defs`` makes the same from any study and settings, for tests and the
+command line.
+"""
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from bioalign_assets.ctd import assets as ctd_assets
+from bioalign_assets.ctd import checks as ctd_checks
+from bioalign_assets.curation import assets as curation_assets
+from bioalign_assets.curation import checks as curation_checks
+from bioalign_assets.evaluation import assets as evaluation_assets
+from bioalign_assets.evaluation import checks as evaluation_checks
+from bioalign_assets.inference import assets as inference_assets
+from bioalign_assets.inference import checks as inference_checks
+from bioalign_assets.models import assets as models_assets
+from bioalign_assets.models import checks as models_checks
+from bioalign_assets.partitions import Partitions
+from bioalign_assets.report import assets as report_assets
+from bioalign_assets.report import checks as report_checks
+from bioalign_assets.settings import Settings
+from bioalign_assets.study import Study, load_study
+from bioalign_assets.training import assets as training_assets
+from bioalign_assets.training import checks as training_checks
+from bioalign_assets.warehouse.catalogue import catalogue_path
+from bioalign_assets.warehouse.io_manager import WarehouseIOManager
+from bioalign_assets.warehouse.resources import Warehouse
+
+__all__ = ["build_defs", "defs"]
+
+
+def build_defs(*, settings: Settings | None = None, study: Study | None = None) -> dg.Definitions:
+    """Return the definitions of a study.
+
+    :param settings: those of the environment by default
+    :param study: the one that the settings name by default
+    """
+    settings = settings or Settings.from_environment()
+    study = study or load_study(settings.study)
+    partitions = Partitions(study)
+    warehouse = Warehouse(folder=str(settings.warehouse))
+    return dg.Definitions(
+        assets=[
+            *ctd_assets.build_assets(study, settings=settings),
+            *curation_assets.build_assets(study, partitions=partitions),
+            *models_assets.build_assets(study, partitions=partitions, settings=settings),
+            *training_assets.build_assets(study, partitions=partitions),
+            *inference_assets.build_assets(study, partitions=partitions),
+            *evaluation_assets.build_assets(study, partitions=partitions),
+            *report_assets.build_assets(study),
+        ],
+        asset_checks=[
+            *ctd_checks.build_checks(),
+            *curation_checks.build_checks(study, partitions=partitions),
+            *models_checks.build_checks(partitions=partitions),
+            *training_checks.build_checks(study, partitions=partitions),
+            *inference_checks.build_checks(partitions=partitions),
+            *evaluation_checks.build_checks(partitions=partitions),
+            *report_checks.build_checks(),
+        ],
+        resources={
+            "warehouse": warehouse,
+            "io_manager": WarehouseIOManager(warehouse=warehouse),
+            "duckdb": DuckDBResource(
+                database=str(catalogue_path(settings.warehouse)), connection_config={"access_mode": "READ_ONLY"}
+            ),
+        },
+        # forkserver: Delta's Rust runtime forbids fork, and preloading spares each step the imports
+        executor=dg.multiprocess_executor.configured(
+            {
+                "max_concurrent": 2,
+                "start_method": {"forkserver": {"preload_modules": ["bioalign_assets.preload"]}},
+            }
+        ),
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,164 @@
+"""The whole study once, in this process: every asset partition through Dagster, in the order of the rooms."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from bioalign_assets.definitions import build_defs
+from bioalign_assets.errors import BioAlignError, WarehouseError
+from bioalign_assets.instance import mend_killed_runs, open_instance, owner_tags
+from bioalign_assets.settings import Settings
+from bioalign_assets.study import Study
+from bioalign_assets.warehouse.atomic import remove_leftovers
+from bioalign_assets.warehouse.catalogue import rebuild_catalogue
+from bioalign_assets.warehouse.tables import Tables
+
+__all__ = ["PlannedRun", "StageTime", "plan", "run_study"]
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """One Dagster run: some assets, for one partition where they are partitioned."""
+
+    title: str
+    assets: tuple[str, ...]
+    partition: str | None = None
+
+    @property
+    def selection(self) -> list[dg.AssetKey]:
+        """The assets as Dagster's keys."""
+        return [dg.AssetKey(name.split(".")) for name in self.assets]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTime:
+    """How long one kind of step took over all runs."""
+
+    stage: str
+    steps: int
+    seconds: float
+
+
+_BY_VARIANT = (
+    "training.adapter", "training.log", "inference.embeddings", "inference.answers", "evaluation.kg_separation",
+    "evaluation.embedding_probe", "evaluation.cluster_quality", "evaluation.cluster_map", "evaluation.zero_shot",
+)  # fmt: skip
+
+
+def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
+    """Return the runs that materialise the whole study, in order."""
+    ctd = ["ctd.release", "ctd.associations", "ctd.changes"]
+    if _has_diseases(study, settings=settings):
+        ctd.append("ctd.diseases")
+    runs = [PlannedRun(title="CTD release", assets=tuple(ctd))]
+    runs += [
+        PlannedRun(
+            title=f"dataset {name}",
+            assets=("curation.pairs", "curation.profile", "evaluation.baselines"),
+            partition=name,
+        )
+        for name in study.datasets
+    ]
+    runs += [
+        PlannedRun(title=f"base model {name}", assets=("models.base",), partition=name) for name in study.models
+    ]
+    runs += [
+        PlannedRun(title=f"variant {variant.key}", assets=_BY_VARIANT, partition=variant.key)
+        for variant in study.variants
+    ]
+    runs.append(PlannedRun(title="report", assets=("report.improvements", "report.leaderboard")))
+    return runs
+
+
+def _has_diseases(study: Study, *, settings: Settings) -> bool:
+    """Whether a disease vocabulary is there: the synthetic one only goes with the demo release."""
+    if settings.ctd_diseases_source is not None:
+        return True
+    source = settings.ctd_source or study.source.ctd
+    return study.source.ctd_diseases is not None and (source == "demo") == (study.source.ctd_diseases == "demo")
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    settings.warehouse.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.warehouse / ".demo.lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout as error:
+        raise WarehouseError(
+            f"Warehouse {settings.warehouse}",
+            found="another bioalign demo at work in it",
+            expected="one at a time",
+            remedy="Wait for it to end, or name another folder in BIOALIGN_WAREHOUSE.",
+        ) from error
+
+
+def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun, float]]:
+    """Materialise the whole study run by run; give each run when it has succeeded, with its wall time in seconds.
+
+    :raises BioAlignError: what the first failing asset said; the tables of the last good run stay
+    """
+    with _alone(settings):
+        tables = Tables(settings.warehouse)
+        tables.create_all()
+        rebuild_catalogue(tables)
+        for folder in ("adapters", "models"):
+            remove_leftovers(settings.warehouse / folder)
+        instance = open_instance(settings.warehouse)
+        mend_killed_runs(instance)
+        job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
+        for planned in plan(study, settings=settings):
+            started = time.perf_counter()
+            _execute(planned, job=job, instance=instance)
+            yield planned, time.perf_counter() - started
+
+
+def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.DagsterInstance) -> None:
+    try:
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=planned.selection,
+            partition_key=planned.partition,
+            run_config=_QUIET,
+            tags={**owner_tags(), "bioalign/part": planned.title},
+            raise_on_error=True,
+        )
+    except Exception as error:
+        told = _our_error(error)
+        if told is not None:
+            raise told from error
+        raise
+    if not result.success:
+        raise RuntimeError(f"{planned.title}: the run {result.run_id} failed without an error")
+
+
+def _our_error(error: BaseException | None) -> BioAlignError | None:
+    """Return the error of ours behind one of Dagster's."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # chains of contexts can have circles
+        if isinstance(error, BioAlignError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def stage_times(settings: Settings, *, run_ids: list[str]) -> list[StageTime]:
+    """Return how long the steps of each room took over some runs, from Dagster's own event log."""
+    instance = open_instance(settings.warehouse)
+    seconds: dict[str, float] = {}
+    steps: dict[str, int] = {}
+    for run_id in run_ids:
+        for step in instance.get_run_step_stats(run_id):
+            if step.start_time is not None and step.end_time is not None:
+                room = step.step_key.split("__")[0]
+                seconds[room] = seconds.get(room, 0.0) + step.end_time - step.start_time
+                steps[room] = steps.get(room, 0) + 1
+    return [StageTime(stage=room, steps=steps[room], seconds=seconds[room]) for room in seconds]

@@ -1,0 +1,1 @@
+"""KG separation, probe, zero-shot, clusters, baselines, intervals."""

@@ -1,0 +1,197 @@
+"""Dagster assets of the evaluation room: the metric tables of each variant, the baselines of each dataset."""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import pyarrow as pa
+
+from bioalign_assets.evaluation.figures import confusion_matrix
+from bioalign_assets.evaluation.rows import (
+    baseline_rows,
+    cluster_rows,
+    probe_rows,
+    separation_rows,
+    zero_shot_rows,
+)
+from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.partitions import Partitions
+from bioalign_assets.plotting import markdown_image
+from bioalign_assets.study import Study
+from bioalign_assets.warehouse.resources import Warehouse
+
+__all__ = ["build_assets"]
+
+_EMBEDDINGS = dg.AssetKey(["inference", "embeddings"])
+_ANSWERS = dg.AssetKey(["inference", "answers"])
+
+
+def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of this room."""
+    spec = study.evaluation
+    return [
+        _metric_asset(
+            "evaluation.kg_separation",
+            description="KG separation: how far true and false statements differ in mean cosine similarity.",
+            compute=separation_rows,
+            spec=spec,
+            partitions=partitions,
+        ),
+        _metric_asset(
+            "evaluation.embedding_probe",
+            description="Embedding probe: logistic regression reads the label from held-out embeddings.",
+            compute=probe_rows,
+            spec=spec,
+            partitions=partitions,
+        ),
+        _cluster_asset(spec, partitions=partitions),
+        _zero_shot_asset(spec, partitions=partitions),
+        _baseline_asset(study, partitions=partitions),
+    ]
+
+
+def _metric_asset(
+    full_name: str,
+    *,
+    description: str,
+    compute: Callable[..., pa.Table],
+    spec: EvaluationSpec,
+    partitions: Partitions,
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(full_name, kinds={"python", "scikitlearn"}, description=description),
+        partitions_def=partitions.variant,
+        ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
+        code_version="1",
+    )
+    def metric_table(embeddings: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        rows = compute(embeddings, spec=spec)
+        return materialized(rows, full_name=full_name, warehouse=warehouse, metadata=_headline(rows))
+
+    return metric_table
+
+
+def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+    kinds = {"python", "scikitlearn"}
+
+    @dg.multi_asset(
+        name="cluster",
+        outs={
+            "quality": dg.AssetOut(
+                **asset_arguments(
+                    "evaluation.cluster_quality",
+                    kinds=kinds,
+                    description="Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings.",
+                ),
+                code_version="1",
+            ),
+            "map": dg.AssetOut(
+                **asset_arguments(
+                    "evaluation.cluster_map",
+                    kinds=kinds,
+                    description="The t-SNE map that the silhouette is of.",
+                ),
+                code_version="1",
+            ),
+        },
+        partitions_def=partitions.variant,
+        ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
+    )
+    def cluster(embeddings: pa.Table, warehouse: Warehouse) -> Iterator[dg.MaterializeResult[pa.Table]]:
+        metrics, places = cluster_rows(embeddings, spec=spec)
+        yield materialized(
+            metrics,
+            full_name="evaluation.cluster_quality",
+            warehouse=warehouse,
+            in_multi_asset=True,
+            metadata=_headline(metrics),
+        )
+        yield materialized(
+            places, full_name="evaluation.cluster_map", warehouse=warehouse, in_multi_asset=True
+        )
+
+    return cluster
+
+
+def _zero_shot_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.zero_shot",
+            kinds={"python", "scikitlearn"},
+            description="Zero-shot figures: how often the model answers rightly, and how well p_true ranks.",
+        ),
+        partitions_def=partitions.variant,
+        ins={"answers": dg.AssetIn(key=_ANSWERS)},
+        code_version="1",
+    )
+    def zero_shot(answers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        rows = zero_shot_rows(answers, spec=spec)
+        confusion = {
+            f"confusion_{test_set}_{prompt}": dg.MetadataValue.md(
+                markdown_image(
+                    confusion_matrix(asked), title=f"Confusion matrix, {test_set}, {prompt} prompt"
+                )
+            )
+            for (test_set, prompt), asked in _by_test_set_and_prompt(answers).items()
+        }
+        return materialized(
+            rows,
+            full_name="evaluation.zero_shot",
+            warehouse=warehouse,
+            metadata=_headline(rows) | confusion,
+        )
+
+    return zero_shot
+
+
+def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.baselines",
+            kinds={"python", "scikitlearn"},
+            description=(
+                "Baselines that never read a statement with a language model. Popularity only sees how often the "
+                "gene and the disease occur among the training positives."
+            ),
+        ),
+        partitions_def=partitions.dataset,
+        ins={"pairs": dg.AssetIn(key=dg.AssetKey(["curation", "pairs"]))},
+        code_version="1",
+    )
+    def baselines(
+        context: dg.AssetExecutionContext, pairs: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
+        rows = baseline_rows(
+            pairs,
+            dataset_spec_sampler=study.datasets[context.partition_key].sampler,
+            spec=study.evaluation,
+        )
+        return materialized(
+            rows, full_name="evaluation.baselines", warehouse=warehouse, metadata=_headline(rows)
+        )
+
+    return baselines
+
+
+def _headline(rows: pa.Table) -> dict[str, float]:
+    """Return the figures by name, for the plots that the UI draws over time."""
+    figures = {}
+    for row in rows.to_pylist():
+        parts = (row["metric"], row["test_set"], row["prompt"], None if row["scope"] == "sample" else "full")
+        name = " / ".join(part for part in parts if part)
+        figures[name if row["experiment"] != "baseline" else f"{row['model']} / {name}"] = row["value"]
+    return figures
+
+
+def _by_test_set_and_prompt(answers: pa.Table) -> dict[tuple[str, str], pa.Table]:
+    import pyarrow.compute as pc
+
+    keys = answers.group_by(["test_set", "prompt"], use_threads=False).aggregate([]).to_pylist()
+    return {
+        (key["test_set"], key["prompt"]): answers.filter(
+            pc.and_(
+                pc.equal(answers["test_set"], key["test_set"]), pc.equal(answers["prompt"], key["prompt"])
+            )
+        )
+        for key in keys
+    }

@@ -1,0 +1,34 @@
+"""Dagster asset checks of the evaluation room: every figure lies in its metric's range, inside its interval."""
+
+import dagster as dg
+
+from bioalign_assets.evaluation.quality import metrics_are_in_range
+from bioalign_assets.orchestration import schema_checks, table_check
+from bioalign_assets.partitions import Partitions
+
+__all__ = ["build_checks"]
+
+_BY_VARIANT = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality")
+
+
+def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of this room."""
+    tables = {f"evaluation.{name}": partitions.variant for name in _BY_VARIANT}
+    tables["evaluation.baselines"] = partitions.dataset
+    return [
+        *schema_checks(
+            [f"evaluation.{name}" for name in (*_BY_VARIANT, "cluster_map")],
+            partitions_def=partitions.variant,
+        ),
+        *schema_checks(["evaluation.baselines"], partitions_def=partitions.dataset),
+        *(
+            table_check(
+                name,
+                name="metric_ranges",
+                description="Every figure and interval lies in the range that its metric declares.",
+                find=lambda rows, _: metrics_are_in_range(rows),
+                partitions_def=partitions_def,
+            )
+            for name, partitions_def in tables.items()
+        ),
+    ]

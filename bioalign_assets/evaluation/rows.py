@@ -1,0 +1,231 @@
+"""From embeddings, answers and pairs to the rows of the evaluation tables.
+
+These are the functions that the assets call. Every figure has its own generator, made of the seed, the test
+set and the metric's name: a new metric moves no other figure, and all models are resampled alike.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bioalign_assets.evaluation.baselines import BASELINES
+from bioalign_assets.evaluation.clusters import LEAST_ROWS as LEAST_MAP_ROWS
+from bioalign_assets.evaluation.clusters import cluster_map, cluster_quality
+from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.evaluation.intervals import Estimate
+from bioalign_assets.evaluation.kg_separation import kg_separation
+from bioalign_assets.evaluation.metric import METRICS
+from bioalign_assets.evaluation.probe import LEAST_ROWS as LEAST_PROBE_ROWS
+from bioalign_assets.evaluation.probe import embedding_probe
+from bioalign_assets.evaluation.sample import Sampler, evaluation_sample, split_rows
+from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
+from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
+from bioalign_assets.warehouse.schemas import TABLES
+
+__all__ = [
+    "baseline_rows",
+    "cluster_rows",
+    "metric_generator",
+    "probe_rows",
+    "separation_rows",
+    "zero_shot_rows",
+]
+
+_GROUP = ("variant", "model", "experiment", "test_set")
+_THRESHOLD = 0.5  # a baseline says true from here on
+
+
+def metric_generator(spec: EvaluationSpec, *, test_set: str, metric: str) -> np.random.Generator:
+    """Return the generator behind one figure of one test set."""
+    digest = hashlib.sha256(f"{test_set}\x1f{metric}".encode()).digest()
+    return np.random.default_rng([spec.seed, int.from_bytes(digest[:8], "little")])
+
+
+def separation_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
+    """Return KG separation by test set.
+
+    :param embeddings: schema ``inference.embeddings``
+    :returns: schema ``evaluation.kg_separation``
+    :raises EvaluationError: if there are no rows, unusable vectors, or one label only
+    """
+    rows: list[dict[str, Any]] = []
+    for key, group, subject in _groups(embeddings, _GROUP, table="inference.embeddings"):
+        labels = labels_of(group, subject=subject)
+        rng = metric_generator(spec, test_set=key["test_set"], metric="kg_separation")
+        matrix = embedding_matrix(group["embedding"], subject=subject)
+        rows += _metric_rows(key, kg_separation(matrix, labels, resamples=spec.resamples, rng=rng), spec=spec)
+    return _table(rows, "evaluation.kg_separation")
+
+
+def probe_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
+    """Return the probe's figures by test set.
+
+    :param embeddings: schema ``inference.embeddings``
+    :returns: schema ``evaluation.embedding_probe``
+    :raises EvaluationError: if there are no rows, unusable vectors, or fewer than four rows of a label
+    """
+    rows: list[dict[str, Any]] = []
+    for key, group, subject in _groups(embeddings, _GROUP, table="inference.embeddings"):
+        labels = labels_of(group, subject=subject, least=LEAST_PROBE_ROWS)
+        estimates = embedding_probe(
+            embedding_matrix(group["embedding"], subject=subject),
+            labels,
+            seed=spec.seed,
+            resamples=spec.resamples,
+            rng_accuracy=metric_generator(spec, test_set=key["test_set"], metric="probe_accuracy"),
+            rng_auroc=metric_generator(spec, test_set=key["test_set"], metric="probe_auroc"),
+        )
+        rows += _metric_rows(key, estimates, spec=spec)
+    return _table(rows, "evaluation.embedding_probe")
+
+
+def cluster_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> tuple[pa.Table, pa.Table]:
+    """Return the silhouette of the t-SNE map by test set, and the maps.
+
+    :param embeddings: schema ``inference.embeddings``
+    :returns: schemas ``evaluation.cluster_quality`` and ``evaluation.cluster_map``
+    :raises EvaluationError: if there are no rows, unusable vectors, or fewer than five rows of a label
+    """
+    rows: list[dict[str, Any]] = []
+    maps: list[pa.Table] = []
+    schema = TABLES["evaluation.cluster_map"].arrow
+    for key, group, subject in _groups(embeddings, _GROUP, table="inference.embeddings"):
+        labels = labels_of(group, subject=subject, least=LEAST_MAP_ROWS)
+        test_set = key["test_set"]
+        drawn = cluster_map(
+            embedding_matrix(group["embedding"], subject=subject),
+            labels,
+            size=spec.map_size,
+            seed=spec.seed,
+            rng=metric_generator(spec, test_set=test_set, metric="cluster_map"),
+        )
+        estimates = cluster_quality(
+            drawn.coordinates,
+            labels[drawn.rows],
+            resamples=spec.resamples,
+            rng=metric_generator(spec, test_set=test_set, metric="silhouette_tsne"),
+        )
+        rows += _metric_rows(key, estimates, spec=spec)
+        on_map = group.drop_columns(["embedding"]).take(drawn.rows)
+        for axis, name in enumerate(("x", "y")):
+            on_map = on_map.append_column(name, pa.array(drawn.coordinates[:, axis]))
+        maps.append(on_map.select(schema.names).cast(schema))
+    return _table(rows, "evaluation.cluster_quality"), pa.concat_tables(maps)
+
+
+def zero_shot_rows(answers: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
+    """Return the figures of a model's answers by test set and prompt.
+
+    :param answers: schema ``inference.answers``
+    :returns: schema ``evaluation.zero_shot``
+    :raises EvaluationError: if there are no rows, one label only, or a p_true outside 0 to 1
+    """
+    rows: list[dict[str, Any]] = []
+    for key, group, subject in _groups(answers, (*_GROUP, "prompt"), table="inference.answers"):
+        estimates = zero_shot(
+            labels_of(group, subject=subject),
+            predicted=group["predicted"].to_numpy(),
+            p_true=group["p_true"].to_numpy(),
+            resamples=spec.resamples,
+            rngs=_zero_shot_generators(spec, test_set=key["test_set"]),
+        )
+        rows += _metric_rows(key, estimates, spec=spec)
+    return _table(rows, "evaluation.zero_shot")
+
+
+def baseline_rows(pairs: pa.Table, *, dataset_spec_sampler: Sampler, spec: EvaluationSpec) -> pa.Table:
+    """Return the figures of every baseline, on the rows that the models score and on the whole test split.
+
+    :param pairs: one dataset, schema ``curation.pairs``
+    :param dataset_spec_sampler: the dataset's sampler
+    :returns: schema ``evaluation.baselines``; scope ``sample`` and ``full``
+    :raises EvaluationError: if ``pairs`` holds several datasets, or a baseline can't be fitted
+    :raises CurationError: if a split is empty or the test rows hold one label
+    """
+    names = pc.unique(pairs["dataset"]).to_pylist()
+    if len(names) != 1:
+        raise EvaluationError(
+            "curation.pairs",
+            found=f"{len(names)} datasets ({', '.join(names)})",
+            expected="one dataset",
+            remedy="Read one partition at a time.",
+        )
+    dataset = names[0]
+    train, test = split_rows(pairs, split="train"), split_rows(pairs, split="test")
+    sample = evaluation_sample(pairs, size=spec.sample_size, seed=spec.seed, sampler=dataset_spec_sampler)
+    scopes = {
+        "sample": pc.is_in(test["row_number"], value_set=sample["row_number"]).to_numpy(),
+        "full": slice(None),
+    }
+    labels = labels_of(test, subject=f"test split of {dataset}")
+    rows: list[dict[str, Any]] = []
+    for name, score in BASELINES.items():
+        p_true = np.asarray(score(train, test, seed=spec.seed), dtype=np.float64)
+        if p_true.shape != labels.shape:
+            raise ValueError(f"baseline {name} returned shape {p_true.shape} for {len(test)} rows")
+        key = {"dataset": dataset, "model": name, "experiment": "baseline", "test_set": dataset}
+        for scope, chosen in scopes.items():
+            estimates = zero_shot(
+                labels[chosen],
+                predicted=p_true[chosen] >= _THRESHOLD,
+                p_true=p_true[chosen],
+                resamples=spec.resamples,
+                rngs=_zero_shot_generators(spec, test_set=dataset),
+            )
+            rows += _metric_rows(key, estimates, spec=spec, scope=scope)
+    return _table(rows, "evaluation.baselines")
+
+
+def _zero_shot_generators(spec: EvaluationSpec, *, test_set: str) -> dict[str, np.random.Generator]:
+    return {name: metric_generator(spec, test_set=test_set, metric=name) for name in ZERO_SHOT_METRICS}
+
+
+def _groups(
+    rows: pa.Table, by: tuple[str, ...], *, table: str
+) -> Iterator[tuple[dict[str, str], pa.Table, str]]:
+    """Yield each group's key, its rows in the dataset's order (storage keeps none), and its name."""
+    if not len(rows):
+        raise EvaluationError(
+            table,
+            found="no rows",
+            expected="the rows of one variant",
+            remedy="Materialise it first for this variant.",
+        )
+    keys = rows.select(by).group_by(list(by)).aggregate([]).sort_by([(name, "ascending") for name in by])
+    for key in keys.to_pylist():
+        chosen = np.ones(len(rows), dtype=bool)
+        for name, value in key.items():
+            chosen &= pc.equal(rows[name], value).to_numpy()
+        subject = f"{table} of {key['variant']} on {key['test_set']}"
+        yield key, rows.filter(pa.array(chosen)).sort_by("row_number"), subject
+
+
+def _metric_rows(
+    key: Mapping[str, str], estimates: Mapping[str, Estimate], *, spec: EvaluationSpec, scope: str = "sample"
+) -> list[dict[str, Any]]:
+    unknown = set(estimates) - set(METRICS)
+    if unknown:
+        raise ValueError(f"metrics that metric.py does not declare: {sorted(unknown)}")
+    return [
+        {
+            "prompt": None,
+            **key,
+            "scope": scope,
+            "metric": name,
+            "value": estimate.value,
+            "ci_low": estimate.ci_low,
+            "ci_high": estimate.ci_high,
+            "n": estimate.n,
+            "seed": spec.seed,
+        }
+        for name, estimate in estimates.items()
+    ]
+
+
+def _table(rows: list[dict[str, Any]], name: str) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=TABLES[name].arrow)

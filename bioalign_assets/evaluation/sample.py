@@ -1,0 +1,97 @@
+"""Which test rows are scored: the same ones for every model.
+
+``published`` repeats the notebooks' draw with pandas. ``stable`` takes the rows with the smallest hash of
+pair and seed: a row's place in it depends on no other row, so that a release that changes 1% of the rows
+changes about 1% of the sample.
+"""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bioalign_assets.errors import CurationError
+
+__all__ = ["Sampler", "evaluation_sample", "split_rows"]
+
+Sampler = Literal["published", "stable"]
+_KEY_LENGTH = 16  # bytes of a SipHash key
+
+
+def split_rows(pairs: pa.Table, *, split: Literal["train", "test"]) -> pa.Table:
+    """Return the rows of one split, in the dataset's order.
+
+    :param pairs: one dataset, with the schema of ``curation.pairs``, rows in any order
+    :raises CurationError: if there are none
+    """
+    rows = pairs.filter(pc.equal(pairs["split"], split)).sort_by("row_number")
+    if not len(rows):
+        raise CurationError(
+            f"curation.pairs ({_dataset(pairs)})",
+            found=f"no {split} rows among {len(pairs)}",
+            expected="a train and a test split",
+            remedy="Build the dataset again.",
+        )
+    return rows
+
+
+def evaluation_sample(
+    pairs: pa.Table,
+    *,
+    size: int,
+    seed: int,
+    sampler: Sampler,
+    seen_texts: set[str] | pa.Array | pa.ChunkedArray | None = None,
+) -> pa.Table:
+    """Return the test rows to score.
+
+    :param pairs: one dataset, with the schema of ``curation.pairs``
+    :param size: rows to take; where there are no more, all are taken, in the dataset's order
+    :param seed: of the draw
+    :param sampler: ``published``: pandas' ``sample(n=size, random_state=seed)`` of the test rows, in the
+        order in which it draws them (the padded mean depends on it); ``stable``: by hash, in the dataset's
+        order
+    :param seen_texts: texts of another dataset that the model was trained on. Test rows that hold one
+        are taken out first: a model would be asked what it was told.
+    :returns: rows with the schema of ``pairs``
+    :raises CurationError: if there is no test row, or one label is missing
+    """
+    if size < 1:
+        raise ValueError(f"the size of a sample must be at least 1, found {size}")
+    test = split_rows(pairs, split="test")
+    if seen_texts is not None and len(seen_texts):
+        seen = pa.array(sorted(seen_texts), pa.string()) if isinstance(seen_texts, set) else seen_texts
+        test = test.filter(pc.invert(pc.is_in(test["text"], value_set=seen)))
+    sample = test if size >= len(test) else test.take(_draw(test, size=size, seed=seed, sampler=sampler))
+    true = pc.sum(pc.equal(sample["label"], 1)).as_py() or 0
+    if true in {0, len(sample)}:
+        raise CurationError(
+            f"evaluation sample of {_dataset(pairs)}",
+            found=f"{true} true and {len(sample) - true} false statements",
+            expected="both",
+            remedy="Raise sample_size in [evaluation], or take out of evaluate_on the datasets "
+            "whose test rows the experiment has nearly all trained on.",
+        )
+    return sample
+
+
+def _draw(test: pa.Table, *, size: int, seed: int, sampler: Sampler) -> npt.NDArray[np.integer]:
+    """Return row positions, shape (size,)."""
+    if sampler == "published":
+        return pd.Series(np.arange(len(test))).sample(n=size, random_state=seed).to_numpy()
+    if sampler != "stable":
+        raise ValueError(f"unknown sampler {sampler!r}: published or stable")
+    ids = test["pair_id"].to_numpy(zero_copy_only=False).astype(object)
+    key = f"{seed:0{_KEY_LENGTH}d}"
+    if seed < 0 or len(key) > _KEY_LENGTH:
+        raise ValueError(f"the seed must be a whole number of at most {_KEY_LENGTH} digits, found {seed}")
+    hashes = pd.util.hash_array(ids, hash_key=key, categorize=False)
+    # a pair that stands twice has one hash: the earlier row goes first
+    return np.sort(np.argsort(hashes, kind="stable")[:size])
+
+
+def _dataset(pairs: pa.Table) -> str:
+    return ", ".join(pc.unique(pairs["dataset"]).to_pylist()) or "empty"

@@ -1,0 +1,40 @@
+"""What a researcher sets about the evaluation: the section ``[evaluation]`` of the study file."""
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from bioalign_assets.evaluation.intervals import CONFIDENCE
+
+__all__ = ["EvaluationSpec", "Pooling", "Prompt"]
+
+Pooling = Literal["mean", "padded-mean"]
+Prompt = Literal["unseen", "training"]
+
+
+class EvaluationSpec(BaseModel):
+    """How many rows are scored, which draws are made, and how.
+
+    The confidence of the intervals is no setting: the tables' columns say 95%.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confidence: ClassVar[float] = CONFIDENCE
+
+    sample_size: int = Field(default=1000, ge=50, description="Test rows that each model scores")
+    # the upper bound is that of scikit-learn's and pandas' random states
+    seed: int = Field(default=42, ge=0, lt=2**32, description="Seed of the sample, bootstrap, split and map")
+    resamples: int = Field(default=1000, ge=100, description="Bootstrap resamples behind each interval")
+    pooling: Pooling = Field(
+        default="mean", description="mean over the tokens; padded-mean repeats the notebooks' flaw"
+    )
+    prompts: tuple[Prompt, ...] = Field(default=("unseen",), min_length=1, description="Prompts to ask")
+    map_size: int = Field(default=400, ge=20, description="Rows on the t-SNE map")
+
+    @field_validator("prompts")
+    @classmethod
+    def _each_prompt_once(cls, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+        if len(set(prompts)) != len(prompts):
+            raise ValueError(f"each prompt may stand once, found {', '.join(prompts)}")
+        return prompts

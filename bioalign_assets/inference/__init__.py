@@ -1,0 +1,1 @@
+"""Embeddings of statements and answers to prompts."""

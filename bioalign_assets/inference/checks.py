@@ -1,0 +1,30 @@
+"""Dagster asset checks of the inference room."""
+
+import dagster as dg
+
+from bioalign_assets.evaluation.quality import embeddings_are_finite, probabilities_are_in_range
+from bioalign_assets.orchestration import schema_checks, table_check
+from bioalign_assets.partitions import Partitions
+
+__all__ = ["build_checks"]
+
+
+def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of this room."""
+    return [
+        *schema_checks(["inference.embeddings", "inference.answers"], partitions_def=partitions.variant),
+        table_check(
+            "inference.embeddings",
+            name="finite_embeddings",
+            description="Every embedding is finite, none is zero, all have the same width.",
+            find=lambda rows, _: embeddings_are_finite(rows),
+            partitions_def=partitions.variant,
+        ),
+        table_check(
+            "inference.answers",
+            name="probabilities_in_range",
+            description="Every p_true is a probability.",
+            find=lambda rows, _: probabilities_are_in_range(rows),
+            partitions_def=partitions.variant,
+        ),
+    ]

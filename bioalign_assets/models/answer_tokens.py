@@ -1,0 +1,103 @@
+"""Where the answer begins, in tokens.
+
+SentencePiece tokenizers give a word one id after a space and another after a newline: ``true`` alone is not the
+token that follows ``### Response:\\n``. So ids are always taken from the tokenised prompt with its answer.
+"""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from bioalign_assets.curation.prompts import Prompt
+from bioalign_assets.errors import ModelError
+
+__all__ = ["AnswerTokens", "answer_tokens", "encode_answer", "encode_prompt"]
+
+_EXAMPLE = "A is associated with B"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerTokens:
+    """The first token of each answer, as it stands right after a prompt."""
+
+    true_id: int
+    false_id: int
+
+
+def encode_prompt(
+    text: str, *, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, is_chat: bool = False
+) -> list[int]:
+    """Return the token ids of a prompt about one statement, with the tokenizer's beginning-of-text token."""
+    rendered, add_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
+    return list(tokenizer(rendered, add_special_tokens=add_special)["input_ids"])
+
+
+def encode_answer(
+    text: str,
+    *,
+    label: int,
+    prompt: Prompt,
+    tokenizer: PreTrainedTokenizerBase,
+    is_chat: bool = False,
+) -> tuple[list[int], int]:
+    """Return the token ids of prompt and right answer together, and how many of them are the prompt.
+
+    :raises ModelError: if the tokens of the prompt change when the answer follows (no border to train at)
+    """
+    rendered, add_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
+    answer = prompt.answer(label).lstrip() if is_chat else prompt.answer(label)
+    before = list(tokenizer(rendered, add_special_tokens=add_special)["input_ids"])
+    whole = list(tokenizer(rendered + answer, add_special_tokens=add_special)["input_ids"])
+    if whole[: len(before)] != before or len(whole) == len(before):
+        raise ModelError(
+            f"Tokenizer {tokenizer.name_or_path}",
+            found=f"that the prompt {prompt.name!r} ends in other tokens once {answer!r} follows it",
+            expected="a border between prompt and answer",
+            remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
+        )
+    return whole, len(before)
+
+
+def answer_tokens(
+    prompt: Prompt, *, tokenizer: PreTrainedTokenizerBase, is_chat: bool = False
+) -> AnswerTokens:
+    """Return the first token of ``true`` and of ``false`` as they stand after a prompt.
+
+    :raises ModelError: if both answers begin with the same token
+    """
+    ids = {}
+    for label in (1, 0):
+        whole, border = encode_answer(
+            _EXAMPLE, label=label, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat
+        )
+        ids[label] = whole[border]
+    if ids[1] == ids[0]:
+        raise ModelError(
+            f"Tokenizer {tokenizer.name_or_path}",
+            found=f"the same first token ({ids[1]}) for both answers after the prompt {prompt.name!r}",
+            expected="answers that differ in their first token",
+            remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
+        )
+    return AnswerTokens(true_id=ids[1], false_id=ids[0])
+
+
+def _render(
+    text: str, *, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, is_chat: bool
+) -> tuple[str, bool]:
+    """Return the prompt as text, and whether the tokenizer is still to add its special tokens."""
+    rendered = prompt.render(text)
+    if not is_chat:
+        return rendered, True
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"Tokenizer {tokenizer.name_or_path}",
+            found="no chat template",
+            expected='one, because the study file says prompt = "chat" for this model',
+            remedy='Set prompt = "plain" for the model in the study file.',
+        )
+    return (
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": rendered}], add_generation_prompt=True, tokenize=False
+        ),
+        False,
+    )

@@ -1,0 +1,75 @@
+"""Base models by name: fetch a published one, or build a tiny one; both end as a ``ResolvedModel``."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bioalign_assets.models.hub import resolve_hub_model
+from bioalign_assets.models.pretraining import TOKENIZER_SENTENCES, pretrain, pretraining_texts
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.models.tiny import build_tiny_model
+from bioalign_assets.models.tokenizers import train_tokenizer
+from bioalign_assets.warehouse.atomic import publish_directory
+from bioalign_assets.warehouse.hashing import files_sha256
+
+__all__ = ["resolve_model"]
+
+
+def resolve_model(
+    spec: ModelSpec, *, name: str, associations: pa.Table, warehouse: Path, token: str | None = None
+) -> ResolvedModel:
+    """Return the base model of a study's entry, its files at hand.
+
+    :param name: name of the model in the study file
+    :param associations: ``ctd.associations``; a tiny model learns the names in it
+    :param warehouse: the warehouse folder; tiny models are kept below ``models/``
+    :param token: login of the model hub
+    :raises ModelError: if a published model can't be found or fetched
+    """
+    if spec.tiny is None:
+        return resolve_hub_model(spec, name=name, token=token)
+    return _build_tiny(spec, name=name, associations=associations, warehouse=warehouse)
+
+
+def _build_tiny(spec: ModelSpec, *, name: str, associations: pa.Table, warehouse: Path) -> ResolvedModel:
+    if spec.tiny is None:
+        raise ValueError(f"{name} is no tiny model")
+    tokenizer_rng, training_rng = np.random.default_rng(spec.seed).spawn(2)
+    sentences = pretraining_texts(associations, rng=tokenizer_rng)
+    tokenizer = train_tokenizer(
+        (next(sentences) for _ in range(TOKENIZER_SENTENCES)), architecture=spec.tiny
+    )
+    model = build_tiny_model(spec.tiny, tokenizer=tokenizer, seed=spec.seed)
+    pretrain(
+        model,
+        tokenizer=tokenizer,
+        associations=associations,
+        steps=spec.pretraining_steps,
+        rng=training_rng,
+        name=name,
+    )
+
+    def save(folder: Path) -> str:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return files_sha256([path for path in folder.rglob("*") if path.is_file()], root=folder)
+
+    folder = publish_directory(warehouse / "models", save)
+    return ResolvedModel(
+        model=name,
+        role=spec.role,
+        source="tiny",
+        repo_id=None,
+        revision=None,
+        architecture=type(model).__name__,
+        parameters=model.num_parameters(),
+        hidden_size=model.config.hidden_size,
+        layers=model.config.num_hidden_layers,
+        vocabulary=model.config.vocab_size,
+        quantisation=spec.quantisation,
+        bytes=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+        weights_sha256=folder.name,
+        path=folder.relative_to(warehouse).as_posix(),
+    )

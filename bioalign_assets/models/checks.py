@@ -1,0 +1,13 @@
+"""Dagster asset checks of the models room."""
+
+import dagster as dg
+
+from bioalign_assets.orchestration import schema_checks
+from bioalign_assets.partitions import Partitions
+
+__all__ = ["build_checks"]
+
+
+def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of this room."""
+    return schema_checks(["models.base"], partitions_def=partitions.model)

@@ -1,0 +1,44 @@
+"""What a study file says about a base model."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["ModelSpec", "TinyArchitecture"]
+
+TinyArchitecture = Literal["llama", "mistral", "phi3"]
+
+
+class ModelSpec(BaseModel):
+    """One entry of ``[models.<name>]``: a published model or a tiny one that is built here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repo_id: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    """Identifier on the model hub, such as ``unsloth/Phi-3-mini-4k-instruct``."""
+    revision: str = Field(default="main", min_length=1)
+    """Commit of the model, or a branch that is resolved when ``models.base`` is materialised."""
+    tiny: TinyArchitecture | None = None
+    """Architecture of a tiny model that is built and pre-trained here, instead of ``repo_id``."""
+    pretraining_steps: int = Field(default=200, ge=0, le=100_000)
+    """Steps of the tiny model's pre-training on names and sentence forms (never on labels)."""
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    """Seed of a tiny model's weights and pre-training."""
+    role: Literal["tuned", "benchmark"] = "tuned"
+    """``tuned`` models are fine-tuned by the experiments, a ``benchmark`` model only ever runs untuned."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Compute type; ``auto`` is bfloat16 where the card has it, float16 on older cards, float32 on a CPU."""
+    quantisation: Literal["nf4", "none"] = "nf4"
+    """How the base weights are held in memory."""
+    prompt: Literal["plain", "chat"] = "plain"
+    """Whether a test prompt is given as it is or inside the model's chat template."""
+    backend: Literal["transformers"] = "transformers"
+    """What trains and runs the model."""
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Statements in one forward pass when embedding and answering."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.repo_id is None) == (self.tiny is None):
+            raise ValueError("give either repo_id (a published model) or tiny (llama, mistral, phi3), not both")
+        return self

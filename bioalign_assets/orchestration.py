@@ -1,0 +1,181 @@
+"""What all assets and checks share: how a table becomes an asset, and what its materialisation says.
+
+Here belongs Dagster's side of a table, nothing of any room's science.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from bioalign_assets.errors import BioAlignError
+from bioalign_assets.findings import Finding
+from bioalign_assets.warehouse.hashing import content_hash
+from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.schemas import TABLES, TableSchema
+from bioalign_assets.warehouse.tables import conform
+
+__all__ = ["OWNER", "asset_arguments", "data_version_of", "materialized", "result_of", "table_check"]
+
+OWNER = "team:bioalign"
+
+
+def asset_arguments(full_name: str, *, kinds: set[str], description: str) -> dict[str, Any]:
+    """Return what ``@dg.asset`` and ``dg.AssetSpec`` say about a table: key, group, columns, owner."""
+    schema = TABLES[full_name]
+    return {
+        "key": dg.AssetKey([schema.room, schema.name]),
+        "group_name": schema.room,
+        "kinds": {"deltalake", *kinds},
+        "owners": [OWNER],
+        "description": f"{description}\n\nOne row: {schema.row[0].lower()}{schema.row[1:]}.",
+        "metadata": {
+            "dagster/table_name": schema.full_name,
+            "dagster/column_schema": _column_schema(schema),
+        },
+    }
+
+
+def _column_schema(schema: TableSchema) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                str(column.type),
+                description=column.meaning + (f" [{column.unit_or_range}]" if column.unit_or_range else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=schema.unique == (column.name,)
+                ),
+            )
+            for column in schema.columns
+        ]
+    )
+
+
+def data_version_of(rows: pa.Table, *, full_name: str) -> str:
+    """Return the data version of rows: the hash of their content."""
+    return content_hash(conform(rows, schema=TABLES[full_name]), schema=TABLES[full_name])
+
+
+def materialized(
+    rows: pa.Table,
+    *,
+    full_name: str,
+    warehouse: Warehouse,
+    metadata: Mapping[str, Any] | None = None,
+    in_multi_asset: bool = False,
+) -> dg.MaterializeResult[pa.Table]:
+    """Return the result of an asset: its rows, their content hash as data version, counts and pictures.
+
+    The rows are checked against the table's schema first, so that a bad table is never stored.
+
+    :param metadata: more to show in the UI; a preview of the rows is always there
+    """
+    schema = TABLES[full_name]
+    rows = conform(rows, schema=schema)
+    count = "dagster/partition_row_count" if schema.partitioned_by else "dagster/row_count"
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey([schema.room, schema.name]) if in_multi_asset else None,
+        value=rows,
+        data_version=dg.DataVersion(content_hash(rows, schema=schema)),
+        metadata={
+            count: len(rows),
+            "dagster/uri": str(warehouse.tables.folder(schema)),
+            "preview": dg.MetadataValue.md(_preview(rows)),
+            **(metadata or {}),
+        },
+    )
+
+
+def _preview(rows: pa.Table, *, most: int = 5) -> str:
+    """Return the first rows as a Markdown table; a long value is cut."""
+    lines = ["| " + " | ".join(rows.column_names) + " |", "|" + " --- |" * rows.num_columns]
+    for row in rows.slice(0, most).to_pylist():
+        cells = (_cell(value) for value in row.values())
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: object, *, longest: int = 60) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list) and len(value) > 4:
+        text = f"[{', '.join(map(str, value[:3]))}, … {len(value)} in all]"
+    return text[:longest].replace("|", "\\|").replace("\n", " ")
+
+
+def result_of(finding: Finding, *, blocks: bool = True) -> dg.AssetCheckResult:
+    """Return a finding of the science as the result of an asset check.
+
+    :param blocks: whether a failure stops what follows (an error), or only warns
+    """
+    severity = dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        passed=finding.passed, severity=severity, description=finding.summary, metadata=dict(finding.counts)
+    )
+
+
+def table_check(
+    full_name: str,
+    *,
+    name: str,
+    description: str,
+    find: Callable[[pa.Table, str | None], Finding],
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    blocks: Callable[[str | None], bool] = lambda _partition: True,
+    blocking: bool = True,
+) -> dg.AssetChecksDefinition:
+    """Return an asset check that reads the stored rows of the partition at hand and looks at them.
+
+    :param find: looks at the rows (and the partition's key) and says what it found
+    :param blocks: whether a failure for this partition is an error (which stops what follows) or a warning
+    """
+    schema = TABLES[full_name]
+
+    @dg.asset_check(
+        asset=dg.AssetKey([schema.room, schema.name]),
+        name=name,
+        description=description,
+        blocking=blocking,
+        partitions_def=partitions_def,
+    )
+    def check(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+        partition = context.partition_key if partitions_def is not None else None
+        rows = warehouse.tables.read(schema, partitions=None if partition is None else [partition])
+        try:
+            finding = find(rows, partition)
+        except BioAlignError as error:
+            finding = Finding(passed=False, summary=str(error), counts={})
+        return result_of(finding, blocks=blocks(partition))
+
+    return check
+
+
+def schema_checks(
+    names: Sequence[str], *, partitions_def: dg.PartitionsDefinition[str] | None = None
+) -> list[dg.AssetChecksDefinition]:
+    """Return, for each table, the check that its stored rows fit the schema and its keys are unique."""
+    return [
+        table_check(
+            name,
+            name="schema",
+            description="The stored rows have the columns, types, ranges and unique keys that the schema says.",
+            find=lambda rows, _partition, schema=TABLES[name]: fits_schema(rows, schema=schema),
+            partitions_def=partitions_def,
+        )
+        for name in names
+    ]
+
+
+def fits_schema(rows: pa.Table, *, schema: TableSchema) -> Finding:
+    """Return whether rows fit a schema, are there at all, and have unique keys."""
+    conform(rows, schema=schema)
+    repeated = 0
+    if schema.unique:
+        distinct = rows.select(list(schema.unique)).group_by(list(schema.unique)).aggregate([])
+        repeated = len(rows) - len(distinct)
+    return Finding(
+        passed=repeated == 0 and len(rows) > 0,
+        summary=f"{len(rows):,} rows, {repeated} of them repeat a key ({', '.join(schema.unique) or 'no key'})",
+        counts={"rows": len(rows), "repeated_keys": repeated},
+    )

@@ -1,0 +1,88 @@
+"""The look that all figures share, and figures as PNG and Markdown.
+
+What a figure shows belongs to its room. Only matplotlib's object interface is used: no global state, so
+that figures can be drawn in several threads and without a display.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+__all__ = ["LABEL_COLOURS", "MAX_PNG_BYTES", "ROLE_COLOURS", "figure_style", "markdown_image", "png"]
+
+# Okabe and Ito's palette, which people with the common forms of colour blindness tell apart
+# (https://jfly.uni-koeln.de/color/).
+_BLUE, _VERMILION, _GREEN, _PURPLE, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#595959"
+
+LABEL_COLOURS: Mapping[int, str] = {1: _BLUE, 0: _VERMILION}
+ROLE_COLOURS: Mapping[str, str] = {
+    "untuned": _PURPLE,
+    "tuned": _BLUE,
+    "benchmark": _GREEN,
+    "baseline": _GREY,
+}
+
+MAX_PNG_BYTES = 100_000  # Dagster keeps a figure in the event log, once for every run
+_DPI_STEPS = (200, 160, 130, 100, 80, 60)
+
+_STYLE: Mapping[str, object] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": "#D9D9D9",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # a $ in a name is a dollar sign
+}
+
+
+def figure_style() -> AbstractContextManager[None]:
+    """Return the context in which figures are made, for a ``with`` statement."""
+    return mpl.rc_context(dict(_STYLE))
+
+
+def png(figure: Figure, *, width: float | None = None, max_bytes: int = MAX_PNG_BYTES) -> bytes:
+    """Return the figure as PNG, at the finest resolution (at most 200 dpi) that fits ``max_bytes``.
+
+    The bytes depend on the figure alone (no date, no version).
+
+    :param width: width in inches to scale the figure to, its shape kept; None: as it is
+    :param max_bytes: the PNG is smaller than this
+    :raises ValueError: if it is too large even at 60 dpi
+    """
+    before = (figure.get_figwidth(), figure.get_figheight())
+    if width is not None:
+        figure.set_size_inches(width, before[1] * width / before[0])
+    try:
+        with figure_style():
+            for dpi in _DPI_STEPS:
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+                if buffer.tell() < max_bytes:
+                    return buffer.getvalue()
+    finally:
+        figure.set_size_inches(before)
+    raise ValueError(
+        f"the figure takes {buffer.tell():,} bytes at {dpi} dpi, more than {max_bytes:,}: draw fewer marks"
+    )
+
+
+def markdown_image(figure: Figure, *, title: str) -> str:
+    """Return the figure as a Markdown image that holds its own data, for Dagster's metadata.
+
+    :param title: alternative text
+    """
+    text = title.replace("[", "(").replace("]", ")").replace("\n", " ")
+    return f"![{text}](data:image/png;base64,{base64.b64encode(png(figure)).decode('ascii')})"

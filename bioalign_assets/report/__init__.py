@@ -1,0 +1,1 @@
+"""Tables and figures that compare models with each other and with baselines."""

@@ -1,0 +1,12 @@
+"""Dagster asset checks of the report room."""
+
+import dagster as dg
+
+from bioalign_assets.orchestration import schema_checks
+
+__all__ = ["build_checks"]
+
+
+def build_checks() -> list[dg.AssetChecksDefinition]:
+    """Return the checks of this room."""
+    return schema_checks(["report.improvements", "report.leaderboard"])

@@ -1,0 +1,189 @@
+"""The tables that compare: tuned against untuned (the paper's Table 2), and all contestants in a ranking.
+
+Both are computed by DuckDB from the evaluation tables, over a connection in which these stand as
+``evaluation.<table>``. Only figures on the evaluation sample take part: on it, models and baselines were
+asked the same rows.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from bioalign_assets.errors import StudyError, WarehouseError
+from bioalign_assets.warehouse.schemas import TABLES
+
+__all__ = ["UNTUNED", "Role", "improvements", "leaderboard"]
+
+UNTUNED = "untuned"  # the experiment that trains nothing
+
+Role = Literal["tuned", "benchmark"]
+
+_METRIC_TABLES = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality")
+
+_IMPROVEMENTS = f"""
+WITH figures AS (
+    {
+    " UNION ALL BY NAME ".join(
+        f"SELECT * FROM evaluation.{name} WHERE scope = 'sample'" for name in _METRIC_TABLES
+    )
+}
+)
+SELECT
+    tuned.model, tuned.experiment, tuned.test_set, tuned.prompt, tuned.metric,
+    base.value AS untuned, base.ci_low AS untuned_ci_low, base.ci_high AS untuned_ci_high,
+    tuned.value AS tuned, tuned.ci_low AS tuned_ci_low, tuned.ci_high AS tuned_ci_high,
+    tuned.value - base.value AS change,
+    -- of the size of the untuned figure, so that a rise is positive where that figure is negative
+    100 * (tuned.value - base.value) / nullif(abs(base.value), 0) AS change_percent,
+    tuned.n
+FROM figures AS tuned
+JOIN figures AS base
+    ON base.model = tuned.model AND base.test_set = tuned.test_set AND base.metric = tuned.metric
+    AND base.prompt IS NOT DISTINCT FROM tuned.prompt
+WHERE base.experiment = $untuned AND tuned.experiment <> $untuned
+ORDER BY tuned.model, tuned.experiment, tuned.test_set, tuned.prompt NULLS FIRST, tuned.metric
+"""  # noqa: S608 - the names are this module's own
+
+_LEADERBOARD = """
+WITH roles AS (
+    SELECT unnest($models::VARCHAR[]) AS model, unnest($roles::VARCHAR[]) AS role
+),
+figures AS (
+    SELECT model, experiment, test_set, prompt, metric, value, ci_low, ci_high, n
+    FROM evaluation.zero_shot WHERE scope = 'sample'
+    UNION ALL BY NAME
+    SELECT model, experiment, test_set, prompt, metric, value, ci_low, ci_high, n
+    FROM evaluation.baselines WHERE scope = 'sample'
+),
+contestants AS (
+    SELECT
+        model, experiment, test_set, prompt,
+        any_value(value) FILTER (metric = 'auroc') AS auroc,
+        any_value(ci_low) FILTER (metric = 'auroc') AS auroc_ci_low,
+        any_value(ci_high) FILTER (metric = 'auroc') AS auroc_ci_high,
+        any_value(value) FILTER (metric = 'accuracy') AS accuracy,
+        any_value(ci_low) FILTER (metric = 'accuracy') AS accuracy_ci_low,
+        any_value(ci_high) FILTER (metric = 'accuracy') AS accuracy_ci_high,
+        any_value(n) FILTER (metric = 'auroc') AS n
+    FROM figures
+    GROUP BY ALL
+),
+asked AS (
+    SELECT DISTINCT test_set, prompt FROM contestants WHERE experiment <> 'baseline'
+),
+-- a baseline reads no prompt: it takes part in the ranking of each, or in one of its own where none was asked
+placed AS (
+    SELECT * FROM contestants WHERE experiment <> 'baseline'
+    UNION ALL BY NAME
+    SELECT baseline.* REPLACE (asked.prompt AS prompt)
+    FROM contestants AS baseline LEFT JOIN asked USING (test_set)
+    WHERE baseline.experiment = 'baseline'
+),
+popular AS (
+    SELECT test_set, auroc FROM contestants WHERE experiment = 'baseline' AND model = 'popularity'
+)
+SELECT
+    placed.test_set,
+    rank() OVER (PARTITION BY placed.test_set, placed.prompt ORDER BY placed.auroc DESC) AS rank,
+    placed.model, placed.experiment,
+    CASE
+        WHEN placed.experiment = 'baseline' THEN 'baseline'
+        WHEN roles.role = 'benchmark' THEN 'benchmark'
+        WHEN placed.experiment = $untuned THEN 'untuned'
+        ELSE 'tuned'
+    END AS role,
+    placed.prompt,
+    placed.auroc, placed.auroc_ci_low, placed.auroc_ci_high,
+    placed.accuracy, placed.accuracy_ci_low, placed.accuracy_ci_high,
+    placed.n,
+    CASE
+        WHEN placed.experiment <> 'baseline' THEN placed.auroc_ci_low > popular.auroc
+    END AS is_above_popularity,
+    placed.experiment <> 'baseline' AND list_contains($tiny::VARCHAR[], placed.model) AS is_tiny
+FROM placed
+LEFT JOIN roles ON roles.model = placed.model AND placed.experiment <> 'baseline'
+LEFT JOIN popular ON popular.test_set = placed.test_set
+ORDER BY placed.test_set, placed.prompt NULLS FIRST, rank, placed.model, placed.experiment
+"""
+
+
+def improvements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return every metric of every tuned variant beside the same model untuned, test set and prompt alike.
+
+    A tuned figure whose untuned counterpart is not there (yet) has no row.
+
+    :param connection: with kg_separation, embedding_probe, zero_shot and cluster_quality in ``evaluation``
+    :returns: schema ``report.improvements``, by model, experiment, test set, prompt and metric;
+        change_percent is null where the untuned figure is 0
+    :raises WarehouseError: if one of these tables is missing
+    """
+    return _query(connection, _IMPROVEMENTS, table="report.improvements", parameters={"untuned": UNTUNED})
+
+
+def leaderboard(
+    connection: duckdb.DuckDBPyConnection, *, roles: Mapping[str, Role], tiny: Collection[str]
+) -> pa.Table:
+    """Return the ranking by AUROC of every test set and prompt.
+
+    Each (test set, prompt) is one whole ranking: a baseline reads no prompt and stands in all rankings of its
+    test set; where no model has answered yet there is one ranking of baselines, with prompt null. Equal
+    AUROC, equal rank. ``is_above_popularity`` is null for baselines, and for models while popularity has no
+    figure on the test set.
+
+    :param connection: with zero_shot and baselines in ``evaluation``
+    :param roles: role of every model of the study
+    :param tiny: names of the models that are for running everything, not for science
+    :returns: schema ``report.leaderboard``, by test set, prompt and rank
+    :raises WarehouseError: if a table is missing, or a contestant lacks AUROC or accuracy
+    :raises StudyError: if a model that was scored has no role
+    """
+    board = _query(
+        connection,
+        _LEADERBOARD,
+        table="report.leaderboard",
+        parameters={
+            "models": list(roles),
+            "roles": list(roles.values()),
+            "tiny": sorted(tiny),
+            "untuned": UNTUNED,
+        },
+    )
+    scored = {
+        row["model"] for row in board.select(["model", "role"]).to_pylist() if row["role"] != "baseline"
+    }
+    nameless = sorted(scored - set(roles))
+    if nameless:
+        raise StudyError(
+            "models of the leaderboard",
+            found=f"{', '.join(nameless)} in evaluation.zero_shot",
+            expected=f"models of the study ({', '.join(sorted(roles))})",
+            remedy="Name the model in the study file, or take its rows out of the warehouse.",
+        )
+    return board
+
+
+def _query(
+    connection: duckdb.DuckDBPyConnection, sql: str, *, table: str, parameters: dict[str, Any]
+) -> pa.Table:
+    schema = TABLES[table].arrow
+    try:
+        found = connection.sql(sql, params=parameters).to_arrow_table()
+    except duckdb.CatalogException as error:
+        raise WarehouseError(
+            table,
+            found=str(error).splitlines()[0],
+            expected="the evaluation tables in the connection",
+            remedy="Open the warehouse's catalogue, bioalign.duckdb.",
+        ) from error
+    required = [field.name for field in schema if not field.nullable]
+    incomplete = [name for name in required if found[name].null_count]
+    if incomplete:
+        raise WarehouseError(
+            table,
+            found=f"no {', '.join(incomplete)} for some contestants",
+            expected="every evaluation to bring all its figures",
+            remedy="Materialise evaluation.zero_shot and evaluation.baselines again.",
+        )
+    return found.select(schema.names).cast(schema)

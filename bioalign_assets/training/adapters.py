@@ -1,0 +1,60 @@
+"""Trained adapters on disk: put one on its base model, after seeing that it is whole and belongs there."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from peft import PeftModel
+
+from bioalign_assets.errors import ModelError
+from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.training.provenance import AdapterProvenance, verify_provenance
+from bioalign_assets.warehouse.hashing import files_sha256
+
+__all__ = ["adapter_row", "adapter_sha256", "verify_adapter", "with_adapter"]
+
+
+def adapter_row(adapters: pa.Table, *, variant: str) -> dict[str, Any]:
+    """Return the row of a variant.
+
+    :param adapters: rows of ``training.adapter``
+    :raises ModelError: if there is none
+    """
+    rows: list[dict[str, Any]] = [row for row in adapters.to_pylist() if row["variant"] == variant]
+    if len(rows) != 1:
+        raise ModelError(
+            f"Adapter of {variant}", found=f"{len(rows)} rows in training.adapter", expected="one",
+            remedy=f"Materialise training/adapter for the partition {variant} first.",
+        )  # fmt: skip
+    return rows[0]
+
+
+def adapter_sha256(folder: Path) -> str:
+    """Return the content hash of an adapter directory."""
+    return files_sha256([path for path in folder.rglob("*") if path.is_file()], root=folder)
+
+
+def verify_adapter(row: dict[str, Any], *, warehouse: Path, expected: AdapterProvenance) -> Path:
+    """Return an adapter's directory after checking that it is whole and belongs to base, dataset and settings.
+
+    :raises ModelError: if the directory is gone or its content is not what was recorded
+    :raises ProvenanceError: if it was trained from another base, on other data or with other settings
+    """
+    folder = warehouse / row["path"]
+    found = adapter_sha256(folder) if folder.is_dir() else None
+    if found != row["sha256"]:
+        raise ModelError(
+            f"Adapter of {row['variant']} in {folder}",
+            found="no such directory" if found is None else f"content with the hash {found:.16}",
+            expected=f"the content that was trained, with the hash {row['sha256']:.16}",
+            remedy=f"Materialise training/adapter for the partition {row['variant']} again.",
+        )
+    verify_provenance(AdapterProvenance.model_validate_json(row["provenance"]), expected=expected)
+    return folder
+
+
+def with_adapter(loaded: LoadedModel, *, folder: Path) -> LoadedModel:
+    """Return a base model with an adapter on it, for inference."""
+    model = PeftModel.from_pretrained(loaded.model, folder)
+    return replace(loaded, model=model.eval())

@@ -1,0 +1,141 @@
+"""Dagster assets of the training room: the adapter of each variant, and its loss curve."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pyarrow as pa
+
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.partitions import Partitions
+from bioalign_assets.plotting import markdown_image
+from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.figures import loss_curve
+from bioalign_assets.training.provenance import expected_provenance
+from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.schemas import TABLES
+
+__all__ = ["TRAINING_POOL", "build_assets"]
+
+TRAINING_POOL = "training"
+"""Trainings of all runs share this pool; dagster.yaml gives it one slot, so that one card trains one model."""
+
+
+def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return the assets of this room."""
+
+    @dg.multi_asset(
+        name="train",
+        outs={
+            "adapter": dg.AssetOut(
+                **asset_arguments(
+                    "training.adapter",
+                    kinds={"pytorch", "huggingface"},
+                    description=(
+                        "The LoRA adapter: QLoRA on the 4-bit base model through TRL and PEFT, with the "
+                        "experiment's settings. An untuned variant has none, and its row says so."
+                    ),
+                ),
+                code_version="1",
+            ),
+            "log": dg.AssetOut(
+                **asset_arguments(
+                    "training.log", kinds={"pytorch"}, description="The loss curve of the training."
+                ),
+                code_version="1",
+                is_required=False,
+            ),
+        },
+        partitions_def=partitions.variant,
+        ins={
+            "base": dg.AssetIn(
+                key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant
+            ),
+            "pairs": dg.AssetIn(
+                key=dg.AssetKey(["curation", "pairs"]),
+                partition_mapping=partitions.training_dataset_to_variant,
+            ),
+        },
+        pool=TRAINING_POOL,
+    )
+    def train(
+        context: dg.AssetExecutionContext, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
+        variant = study.variant(context.partition_key)
+        if study.training_dataset(variant) is None:
+            context.log.info(f"{variant.key} is untuned: there is nothing to train")
+            yield materialized(
+                _untuned_row(variant), full_name="training.adapter", warehouse=warehouse, in_multi_asset=True
+            )
+            return
+        yield from _train(variant, study=study, base=base, pairs=pairs, warehouse=warehouse)
+
+    return [train]
+
+
+def _untuned_row(variant: Variant) -> pa.Table:
+    row = {
+        "variant": variant.key, "model": variant.model, "experiment": variant.experiment,
+        "path": None, "sha256": None, "trainable_parameters": 0, "steps": 0, "samples": 0,
+        "peak_memory_bytes": 0, "seconds": 0.0, "provenance": "{}",
+    }  # fmt: skip
+    return pa.Table.from_pylist([row], schema=TABLES["training.adapter"].arrow)
+
+
+def _train(
+    variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
+) -> Iterator[dg.MaterializeResult[pa.Table]]:
+    from bioalign_assets.models.loading import load_base
+    from bioalign_assets.models.threads import reproducible_threads
+    from bioalign_assets.training.qlora import train_adapter
+    from bioalign_assets.training.samples import training_rows
+
+    spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]
+    resolved = ResolvedModel.from_table(base, model=variant.model)
+    provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
+    with reproducible_threads(model_spec):
+        training = train_adapter(
+            training_rows(pairs, dataset=provenance.dataset),
+            loaded=load_base(resolved, spec=model_spec, warehouse=warehouse.root),
+            spec=spec,
+            adapters=warehouse.adapters,
+            name=variant.key,
+        )
+    row = {
+        "variant": variant.key,
+        "model": variant.model,
+        "experiment": variant.experiment,
+        "path": training.folder.relative_to(warehouse.root).as_posix(),
+        "sha256": training.sha256,
+        "trainable_parameters": training.trainable_parameters,
+        "steps": training.steps,
+        "samples": training.samples,
+        "peak_memory_bytes": training.peak_memory_bytes,
+        "seconds": training.seconds,
+        "provenance": provenance.model_dump_json(),
+    }
+    yield materialized(
+        pa.Table.from_pylist([row], schema=TABLES["training.adapter"].arrow),
+        full_name="training.adapter",
+        warehouse=warehouse,
+        in_multi_asset=True,
+        metadata={
+            "trainable_parameters": training.trainable_parameters,
+            "seconds": training.seconds,
+            "provenance": dg.MetadataValue.json(provenance.model_dump(mode="json")),
+            "settings": dg.MetadataValue.json(spec.model_dump(mode="json")),
+        },
+    )
+    log = training.log.add_column(0, "variant", pa.array([variant.key] * len(training.log), pa.string()))
+    yield materialized(
+        log,
+        full_name="training.log",
+        warehouse=warehouse,
+        in_multi_asset=True,
+        metadata={
+            "loss_curve": dg.MetadataValue.md(
+                markdown_image(loss_curve(log, variant=variant.key), title="Loss")
+            ),
+            "final_loss": log["loss"][-1].as_py(),
+        },
+    )

@@ -1,0 +1,105 @@
+"""Where an adapter comes from, and whether it belongs to the base model and the dataset at hand.
+
+A LoRA adapter loads onto any base model of the same shape without complaint, so this record is what tells.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from bioalign_assets.errors import ProvenanceError
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.warehouse.hashing import content_hash
+from bioalign_assets.warehouse.schemas import TABLES
+
+__all__ = [
+    "AdapterProvenance",
+    "expected_provenance",
+    "experiment_sha256",
+    "library_versions",
+    "verify_provenance",
+]
+
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers")
+_NOT_IN_TRAINING = ("evaluate_on", "models")
+
+
+class AdapterProvenance(BaseModel):
+    """What an adapter was made of. Every field but ``libraries`` must match for it to be used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    base_weights_sha256: str
+    dataset: str
+    dataset_version: str
+    """Content hash of the dataset's rows"""
+    experiment: str
+    experiment_sha256: str
+    """Hash of the settings that training depends on"""
+    libraries: Mapping[str, str]
+
+
+def experiment_sha256(spec: ExperimentSpec) -> str:
+    """Return a hash of the settings that the training depends on (not of what is evaluated afterwards)."""
+    settings = spec.model_dump(mode="json", exclude=set(_NOT_IN_TRAINING))
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape a training."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def expected_provenance(
+    variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table
+) -> AdapterProvenance:
+    """Return what an adapter of a variant must have been made of, given the present base model and dataset.
+
+    :param base: rows of ``models.base``, with the variant's model
+    :param pairs: rows of ``curation.pairs``, with at least the dataset that the variant is trained on
+    :raises ValueError: if the variant is untuned
+    """
+    dataset = study.training_dataset(variant)
+    if dataset is None:
+        raise ValueError(f"{variant.key} is untuned and has no adapter")
+    rows = pairs.filter(pc.equal(pairs["dataset"], dataset))
+    spec = study.experiments[variant.experiment]
+    return AdapterProvenance(
+        model=variant.model,
+        base_weights_sha256=ResolvedModel.from_table(base, model=variant.model).weights_sha256,
+        dataset=dataset,
+        dataset_version=content_hash(rows, schema=TABLES["curation.pairs"]),
+        experiment=variant.experiment,
+        experiment_sha256=experiment_sha256(spec),
+        libraries=library_versions(),
+    )
+
+
+def verify_provenance(stored: AdapterProvenance, *, expected: AdapterProvenance) -> None:
+    """Check that an adapter belongs to the present base model, dataset and settings.
+
+    :raises ProvenanceError: if it doesn't; the message lists every difference
+    """
+    differences = [
+        f"{field} {getattr(stored, field)!s:.16} instead of {getattr(expected, field)!s:.16}"
+        for field in AdapterProvenance.model_fields
+        if field != "libraries" and getattr(stored, field) != getattr(expected, field)
+    ]
+    if differences:
+        raise ProvenanceError(
+            f"Adapter {stored.model}@{stored.experiment}",
+            found="; ".join(differences),
+            expected="an adapter of the present base model, dataset and settings",
+            remedy=(
+                "Materialise training/adapter for this partition again "
+                f"({expected.model}@{expected.experiment}), then what follows from it."
+            ),
+        )

@@ -1,0 +1,281 @@
+"""QLoRA: a LoRA adapter on a base model held in 4 bits, trained by TRL's SFTTrainer.
+
+Settings and their defaults are the paper's (``ExperimentSpec``). The adapter directory is PEFT's own form and
+loads back with ``PeftModel.from_pretrained``.
+"""
+
+import json
+import resource
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from datasets import Dataset
+from datasets.utils.logging import disable_progress_bar
+from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
+from tqdm import tqdm
+from transformers import (
+    DataCollatorForSeq2Seq,
+    PreTrainedModel,
+    PrinterCallback,
+    TrainerCallback,
+    set_seed,
+)
+from trl import SFTConfig, SFTTrainer
+
+from bioalign_assets.errors import ModelError
+from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.training.samples import tokenise_samples
+from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.warehouse.atomic import publish_directory
+from bioalign_assets.warehouse.hashing import files_sha256
+from bioalign_assets.warehouse.schemas import TABLES
+
+__all__ = ["Training", "lora_targets", "train_adapter"]
+
+_FUSED = {
+    "q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj",
+    "gate_proj": "gate_up_proj", "up_proj": "gate_up_proj",
+}  # fmt: skip
+_LOGGED_POINTS = 100
+"""A loss curve has at most about this many points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A finished training."""
+
+    folder: Path
+    """The adapter directory, named by its content hash"""
+    sha256: str
+    trainable_parameters: int
+    steps: int
+    samples: int
+    """Training samples seen, repeats counted"""
+    peak_memory_bytes: int
+    seconds: float
+    log: pa.Table
+    """Schema of ``training.log`` without its variant column"""
+
+
+def lora_targets(model: PreTrainedModel, *, wanted: tuple[str, ...]) -> list[str]:
+    """Return the names of the linear layers that get an adapter, as this architecture calls them.
+
+    Phi-3 keeps query, key and value in one layer (``qkv_proj``), gate and up in another (``gate_up_proj``).
+
+    :raises ModelError: if the model has none of the layers for a wanted name
+    """
+    present = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+    targets = []
+    for name in wanted:
+        target = name if name in present else _FUSED.get(name, name)
+        if target not in present:
+            raise ModelError(
+                f"Architecture {type(model).__name__}",
+                found=f"no layer {name}",
+                expected=f"the adapter targets {', '.join(wanted)}",
+                remedy="Name other targets in the experiment, or add the architecture's name of the layer here.",
+            )
+        targets.append(target)
+    return list(dict.fromkeys(targets))
+
+
+def train_adapter(
+    rows: pa.Table, *, loaded: LoadedModel, spec: ExperimentSpec, adapters: Path, name: str
+) -> Training:
+    """Train an adapter and publish it as ``<adapters>/<content hash>/``.
+
+    The same rows, base, settings and machine give the same adapter, bit for bit on a CPU.
+
+    :param rows: training rows with ``text`` and ``label``, in the order in which the seed shuffles them
+    :param adapters: folder of all adapters; an interrupted training leaves nothing there that looks finished
+    :param name: what to call the training in progress bars
+    :raises ModelError: if the loss is not a number at some step, or a sample is too long
+    """
+    started = time.perf_counter()
+    set_seed(spec.seed)
+    samples = tokenise_samples(
+        rows["text"].to_pylist(),
+        labels=rows["label"].to_pylist(),
+        tokenizer=loaded.tokenizer,
+        loss=spec.loss,
+        max_tokens=spec.max_tokens,
+    )
+    model = loaded.model
+    if getattr(model, "is_loaded_in_4bit", False):
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=spec.gradient_checkpointing
+        )
+    lora = LoraConfig(
+        r=spec.rank,
+        lora_alpha=spec.alpha,
+        lora_dropout=spec.dropout,
+        bias="none",
+        target_modules=lora_targets(model, wanted=spec.targets),
+        task_type="CAUSAL_LM",
+    )
+    if loaded.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    with tempfile.TemporaryDirectory(prefix="bioalign-training-") as scratch:
+        trainer = _trainer(
+            samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=Path(scratch), name=name
+        )
+        trainer.train()
+        trained: PeftModel = trainer.model
+        trained.eval()
+        sha256 = ""
+
+        def save(folder: Path) -> str:
+            nonlocal sha256
+            sha256 = _save(trained, folder=folder)
+            return sha256
+
+        folder = publish_directory(adapters, save)
+        return Training(
+            folder=folder,
+            sha256=sha256,
+            trainable_parameters=sum(p.numel() for p in trained.parameters() if p.requires_grad),
+            steps=trainer.state.global_step,
+            samples=trainer.state.global_step * spec.batch_size * spec.accumulation,
+            peak_memory_bytes=_peak_memory(loaded.device),
+            seconds=time.perf_counter() - started,
+            log=_log_table(trainer.state.log_history, name=name),
+        )
+
+
+def _trainer(
+    samples: list[dict[str, Any]],
+    *,
+    model: PreTrainedModel,
+    loaded: LoadedModel,
+    lora: LoraConfig,
+    spec: ExperimentSpec,
+    scratch: Path,
+    name: str,
+) -> SFTTrainer:
+    steps_planned = spec.steps or int(
+        (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
+    )
+    on_card = loaded.device.type == "cuda"
+    is_bf16 = on_card and torch.cuda.is_bf16_supported()
+    disable_progress_bar()  # the trainer's own bar is the one to look at
+    config = SFTConfig(
+        output_dir=str(scratch),
+        max_steps=spec.steps or -1,
+        num_train_epochs=spec.epochs or 1.0,
+        per_device_train_batch_size=spec.batch_size,
+        gradient_accumulation_steps=spec.accumulation,
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type=spec.schedule,
+        warmup_steps=spec.warmup_steps,
+        weight_decay=spec.weight_decay,
+        optim=spec.optimiser,
+        bf16=is_bf16,
+        fp16=on_card and not is_bf16,
+        use_cpu=not on_card,
+        gradient_checkpointing=spec.gradient_checkpointing,
+        max_length=None,  # samples are never cut: tokenise_samples refuses a long one
+        packing=False,
+        logging_steps=max(1, steps_planned // _LOGGED_POINTS),
+        include_num_input_tokens_seen="all",
+        save_strategy="no",
+        report_to="none",
+        seed=spec.seed,
+        data_seed=spec.seed,
+        dataloader_pin_memory=on_card,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        disable_tqdm=True,
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(samples),
+        processing_class=loaded.tokenizer,
+        data_collator=DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
+        peft_config=lora,
+        callbacks=[_StopOnNaN(), _ProgressBar(name)],
+    )
+    trainer.remove_callback(PrinterCallback)  # it prints every logged step; the log is a table here
+    return trainer
+
+
+class _ProgressBar(TrainerCallback):
+    """One bar for the whole training with the newest loss, on a terminal; nothing elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._bar = tqdm(desc=f"training {name}", unit="step", disable=None, leave=False)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._bar.reset(total=state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._bar.update(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        if logs and "loss" in logs:
+            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._bar.close()
+
+
+class _StopOnNaN(TrainerCallback):
+    """End a training whose loss is no number, instead of finishing a useless adapter."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        loss = (logs or {}).get("loss")
+        if loss is not None and not torch.isfinite(torch.tensor(float(loss))):
+            raise ModelError(
+                f"Training at step {state.global_step}",
+                found=f"the loss {loss}",
+                expected="a finite loss",
+                remedy="Lower the learning rate, add warm-up steps, or set dtype to bfloat16 or float32.",
+            )
+
+
+def _save(model: PeftModel, *, folder: Path) -> str:
+    model.save_pretrained(folder)
+    # The base model's folder on this machine says nothing elsewhere and would make equal adapters differ
+    config_file = folder / "adapter_config.json"
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = None
+    config["target_modules"] = sorted(config["target_modules"])  # written from a set, in any order
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / "README.md").unlink(missing_ok=True)  # a template about the base model's path
+    return files_sha256([p for p in folder.rglob("*") if p.is_file()], root=folder)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
+
+
+def _log_table(history: list[dict[str, Any]], *, name: str) -> pa.Table:
+    """Return the logged steps; throughput is taken between two logged steps."""
+    logged = [entry for entry in history if "loss" in entry]
+    if not logged:
+        raise ModelError(
+            f"Training {name}", found="no logged step", expected="a loss curve",
+            remedy="Give the experiment more steps.",
+        )  # fmt: skip
+    schema = pa.schema([field for field in TABLES["training.log"].arrow if field.name != "variant"])
+    rows = []
+    tokens_before, seconds_before = 0.0, 0.0
+    for entry in logged:
+        tokens, seconds = float(entry["num_input_tokens_seen"]), float(entry["train_runtime"])
+        rows.append(
+            {
+                "step": entry["step"],
+                "loss": float(entry["loss"]),
+                "learning_rate": float(entry["learning_rate"]),
+                "grad_norm": float(entry["grad_norm"]),
+                "tokens_per_s": (tokens - tokens_before) / max(seconds - seconds_before, 1e-9),
+            }
+        )
+        tokens_before, seconds_before = tokens, seconds
+    return pa.Table.from_pylist(rows, schema=schema)

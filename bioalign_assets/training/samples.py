@@ -1,0 +1,69 @@
+"""Training samples: the prompt, the right answer and the end of text, as tokens with a mask of what counts."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+from transformers import PreTrainedTokenizerBase
+
+from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.errors import CurationError, ModelError
+from bioalign_assets.models.answer_tokens import encode_answer
+
+__all__ = ["tokenise_samples", "training_rows"]
+
+
+def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
+    """Return the training split of one dataset, in row order.
+
+    :param pairs: rows of ``curation.pairs``, of one or several datasets
+    :raises CurationError: if there is none
+    """
+    frame = pairs.select(["dataset", "split", "row_number", "text", "label"])
+    import pyarrow.compute as pc
+
+    rows = frame.filter(
+        pc.and_(pc.equal(frame["dataset"], dataset), pc.equal(frame["split"], "train"))
+    ).sort_by("row_number")
+    if not len(rows):
+        raise CurationError(
+            f"Dataset {dataset}",
+            found="no training row",
+            expected="a training split",
+            remedy=f"Materialise curation/pairs for the partition {dataset} first.",
+        )
+    return rows
+
+
+def tokenise_samples(
+    texts: Sequence[str],
+    *,
+    labels: Sequence[int],
+    tokenizer: PreTrainedTokenizerBase,
+    loss: Literal["answer", "full"],
+    max_tokens: int,
+) -> list[dict[str, Any]]:
+    """Return one sample a statement: ``input_ids`` and ``labels``, -100 where no loss is taken.
+
+    The answer's tokens are those that stand after the prompt, never those of the word alone. With
+    ``loss="answer"`` the answer and the end-of-text token count, with ``"full"`` every token.
+
+    :param texts: n statements
+    :param labels: n labels, 1 or 0
+    :raises ModelError: if a sample is longer than ``max_tokens`` (cutting would drop the answer)
+    """
+    prompt = PROMPTS["training"]
+    samples = []
+    for text, label in zip(texts, labels, strict=True):
+        ids, border = encode_answer(text, label=label, prompt=prompt, tokenizer=tokenizer)
+        ids.append(tokenizer.eos_token_id)
+        if len(ids) > max_tokens:
+            raise ModelError(
+                f"Training sample {text!r}",
+                found=f"{len(ids)} tokens",
+                expected=f"at most {max_tokens} (max_tokens of the experiment)",
+                remedy="Set a larger max_tokens in the study file; a sample that is cut would lose its answer.",
+            )
+        counted = [-100] * border + ids[border:] if loss == "answer" else list(ids)
+        samples.append({"input_ids": ids, "labels": counted})
+    return samples

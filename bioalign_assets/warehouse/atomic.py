@@ -1,0 +1,86 @@
+"""Write aside, then rename: files and directories that are either whole or not there.
+
+A temporary name always bears the suffix ``.partial``: nothing that reads the warehouse looks at such a name,
+and :func:`remove_leftovers` clears those that a killed process left behind.
+"""
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["LEFTOVER_AGE_S", "PARTIAL_SUFFIX", "publish_directory", "remove_leftovers", "written_aside"]
+
+PARTIAL_SUFFIX = ".partial"
+LEFTOVER_AGE_S = 24 * 3600.0
+"""Younger leftovers may belong to a process that is still at work."""
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target``; rename it to ``target`` when the block ends well.
+
+    On an error the temporary file is removed and ``target`` stays as it was. Readers that hold the old file
+    open keep reading it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
+    try:
+        yield aside
+        aside.replace(target)
+    finally:
+        _remove(aside)
+
+
+def publish_directory(parent: Path, build: Callable[[Path], str]) -> Path:
+    """Let ``build`` fill a temporary directory and rename it to the name that ``build`` returns.
+
+    :param parent: folder that receives it
+    :param build: fills the directory it is given and returns its final name, such as a content hash
+    :return: the published directory. If one of that name stands there already (the same content, made before
+        or by another process), it is kept and the new one is dropped.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    aside = parent / f"{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
+    aside.mkdir()
+    try:
+        target = parent / build(aside)
+        if not target.exists():
+            try:
+                aside.replace(target)
+            except OSError:
+                if not target.exists():  # else another process published the same content just now
+                    raise
+        return target
+    finally:
+        _remove(aside)
+
+
+def remove_leftovers(folder: Path, *, older_than_s: float = LEFTOVER_AGE_S) -> list[Path]:
+    """Remove the temporary files and directories that killed processes left right below ``folder``."""
+    if not folder.is_dir():
+        return []
+    now = time.time()
+    stale = []
+    for path in folder.glob(f"*{PARTIAL_SUFFIX}*"):
+        try:
+            is_stale = now - path.stat().st_mtime > older_than_s
+        except FileNotFoundError:  # its owner has just finished
+            continue
+        if is_stale:
+            _remove(path)
+            stale.append(path)
+    return stale
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        try:
+            os.unlink(path)  # noqa: PTH108 - one call, no race between a test and the removal
+        except FileNotFoundError:
+            return

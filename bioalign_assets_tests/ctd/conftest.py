@@ -1,0 +1,59 @@
+"""A real HTTP server on this machine, which answers as well and as badly as servers do."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+
+@dataclass
+class Site:
+    """What a path answers: a function that gets the request handler and writes the whole answer."""
+
+    url: str = ""
+    pages: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def serve(self, path, body=b"", *, status=200, **headers):
+        def answer(handler):
+            handler.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.pages[path] = answer
+        return self.url + path
+
+
+@pytest.fixture
+def site(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    made = Site()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            made.asked.append(self.path)
+            page = made.pages.get(self.path.partition("?")[0])
+            if page is None:
+                self.send_error(404)
+            else:
+                page(self)
+
+        def log_message(self, *args):
+            """Keep the test output quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        made.url = f"http://127.0.0.1:{server.server_port}"
+        yield made
+        made.closing.set()
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,107 @@
+"""Random but shaped inputs for this room's tests."""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+
+from bioalign_assets.warehouse.schemas import TABLES
+
+
+def embeddings(
+    *,
+    rows: int = 120,
+    width: int = 8,
+    shift: float = 1.0,
+    seed: int = 0,
+    variant: str = "m@untuned",
+    test_set: str = "published",
+) -> pa.Table:
+    """Two Gaussian clouds ``shift`` apart, in the shape of ``inference.embeddings``."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(rows) % 2).astype(np.int8)
+    matrix = rng.normal(size=(rows, width)) + 0.5
+    matrix[:, 0] += shift * labels
+    model, experiment = variant.split("@")
+    return pa.table(
+        {
+            "variant": [variant] * rows,
+            "model": [model] * rows,
+            "experiment": [experiment] * rows,
+            "test_set": [test_set] * rows,
+            "row_number": np.arange(rows) * 3,
+            "pair_id": [f"{row:016x}" for row in range(rows)],
+            "label": labels,
+            "embedding": pa.array(list(matrix.astype(np.float32)), pa.list_(pa.float32())),
+        },
+        schema=TABLES["inference.embeddings"].arrow,
+    )
+
+
+def answers(
+    *,
+    rows: int = 200,
+    skill: float = 1.0,
+    seed: int = 0,
+    variant: str = "m@untuned",
+    test_set: str = "published",
+    prompt: str = "unseen",
+) -> pa.Table:
+    """Answers whose p_true follows the label by ``skill``, in the shape of ``inference.answers``."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(rows) % 2).astype(np.int8)
+    p_true = 1 / (1 + np.exp(-(skill * (2 * labels - 1) + rng.normal(size=rows))))
+    predicted = (p_true >= 0.5).astype(np.int8)
+    model, experiment = variant.split("@")
+    return pa.table(
+        {
+            "variant": [variant] * rows,
+            "model": [model] * rows,
+            "experiment": [experiment] * rows,
+            "test_set": [test_set] * rows,
+            "prompt": [prompt] * rows,
+            "row_number": np.arange(rows),
+            "pair_id": [f"{row:016x}" for row in range(rows)],
+            "label": labels,
+            "answer": np.where(predicted, "true", "false"),
+            "predicted": predicted,
+            "p_true": p_true,
+        },
+        schema=TABLES["inference.answers"].arrow,
+    )
+
+
+def pairs(statements: list[tuple[str, str, int, str]], *, dataset: str = "toy") -> pa.Table:
+    """``curation.pairs`` of (gene, disease, label, split), in this order."""
+    rows = [
+        {
+            "dataset": dataset,
+            "row_number": place,
+            "pair_id": hashlib.sha256(f"{gene}\x1f{disease}".encode()).hexdigest()[:16],
+            "gene_symbol": gene,
+            "gene_id": place + 1,
+            "disease_name": disease,
+            "disease_id": f"MESH:{place}",
+            "text": f"{gene} is associated with {disease}",
+            "pubmed_ids": [],
+            "label": label,
+            "label_source": "ctd" if label else "generated",
+            "split": split,
+        }
+        for place, (gene, disease, label, split) in enumerate(statements)
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["curation.pairs"].arrow)
+
+
+def popular_pairs(*, rows: int = 2000, seed: int = 0, dataset: str = "toy") -> pa.Table:
+    """Positives with a long tail over genes, negatives without: popularity gives the label away."""
+    rng = np.random.default_rng(seed)
+    tail = np.minimum(rng.geometric(0.05, size=rows), 300)
+    flat = rng.integers(1, 300, size=rows)
+    made = []
+    for place in range(rows):
+        label = place % 2
+        gene = f"G{tail[place] if label else flat[place]}"
+        disease = f"D{rng.integers(200)}"
+        made.append((gene, disease, label, "test" if place % 5 == 0 else "train"))
+    return pairs(made, dataset=dataset)

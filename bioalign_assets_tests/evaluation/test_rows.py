@@ -1,0 +1,231 @@
+"""The rows of the evaluation tables: schemas, grouping, seeds, order, and what raises."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from bioalign_assets.errors import CurationError
+from bioalign_assets.evaluation import baselines as baselines_module
+from bioalign_assets.evaluation import rows as rows_module
+from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.evaluation.rows import (
+    baseline_rows,
+    cluster_rows,
+    metric_generator,
+    probe_rows,
+    separation_rows,
+    zero_shot_rows,
+)
+from bioalign_assets.evaluation.sample import evaluation_sample
+from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.warehouse.hashing import content_hash
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets_tests.evaluation._make import answers, embeddings, pairs, popular_pairs
+
+SPEC = EvaluationSpec(sample_size=100, resamples=100, map_size=40)
+TWO = pa.concat_tables(
+    [embeddings(test_set="published"), embeddings(test_set="held-out", shift=3.0, rows=80, seed=1)]
+)
+ASKED = pa.concat_tables(
+    [
+        answers(prompt="unseen"),
+        answers(prompt="training", skill=3.0, seed=1),
+        answers(test_set="held-out", rows=90, skill=0.0, seed=2),
+    ]
+)
+
+EMBEDDING_ROWS = {
+    "evaluation.kg_separation": (separation_rows, {"kg_separation", "kg_separation_signed"}),
+    "evaluation.embedding_probe": (probe_rows, {"probe_accuracy", "probe_auroc"}),
+    "evaluation.cluster_quality": (
+        lambda table, *, spec: cluster_rows(table, spec=spec)[0],
+        {"silhouette_tsne"},
+    ),
+}
+
+
+def where(table, **values):
+    for name, value in values.items():
+        table = table.filter(pc.equal(table[name], value))
+    return table
+
+
+@pytest.mark.parametrize("name", EMBEDDING_ROWS)
+def test_embedding_figures_have_the_schema_and_one_row_per_test_set_and_metric(name):
+    make, metrics = EMBEDDING_ROWS[name]
+    table = make(TWO, spec=SPEC)
+    assert table.schema == TABLES[name].arrow
+    found = {(row["test_set"], row["metric"]) for row in table.to_pylist()}
+    assert found == {(test_set, metric) for test_set in ("published", "held-out") for metric in metrics}
+    assert len(table) == len(found)
+    assert set(table["prompt"].to_pylist()) == {None}
+    assert set(table["scope"].to_pylist()) == {"sample"}
+    assert set(table["seed"].to_pylist()) == {42}
+    assert set(table["variant"].to_pylist()) == {"m@untuned"}
+
+
+@pytest.mark.parametrize("name", EMBEDDING_ROWS)
+def test_a_test_set_has_the_same_figures_alone_and_in_any_storage_order(name):
+    make, _ = EMBEDDING_ROWS[name]
+    both = make(TWO, spec=SPEC)
+    shuffled = make(TWO.take(np.random.default_rng(0).permutation(len(TWO))), spec=SPEC)
+    assert content_hash(both) == content_hash(shuffled)
+    alone = make(where(TWO, test_set="held-out"), spec=SPEC)
+    assert alone.equals(where(both, test_set="held-out"))
+
+
+@pytest.mark.parametrize("name", EMBEDDING_ROWS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_another_seed_gives_other_draws(name, seed):
+    make, _ = EMBEDDING_ROWS[name]
+    plain, other = (make(TWO, spec=SPEC.model_copy(update={"seed": each})) for each in (42, seed))
+    assert not plain.drop_columns("seed").equals(other.drop_columns("seed"))
+
+
+def test_n_of_the_probe_is_its_scored_third_and_of_separation_all_rows():
+    assert set(where(probe_rows(TWO, spec=SPEC), test_set="published")["n"].to_pylist()) == {36}
+    assert set(where(separation_rows(TWO, spec=SPEC), test_set="published")["n"].to_pylist()) == {120}
+
+
+def test_cluster_map_has_its_schema_and_the_rows_that_were_scored():
+    rows, map_ = cluster_rows(TWO, spec=SPEC)
+    assert map_.schema == TABLES["evaluation.cluster_map"].arrow
+    assert rows["n"].to_pylist() == [40, 40]
+    for test_set in ("published", "held-out"):
+        part = where(map_, test_set=test_set)
+        assert len(part) == 40
+        assert pc.sum(part["label"]).as_py() == 20
+        source = {row["row_number"]: row for row in where(TWO, test_set=test_set).to_pylist()}
+        for row in part.to_pylist():
+            assert (row["pair_id"], row["label"]) == (
+                source[row["row_number"]]["pair_id"],
+                source[row["row_number"]]["label"],
+            )
+
+
+def test_zero_shot_rows_by_test_set_and_prompt():
+    table = zero_shot_rows(ASKED, spec=SPEC)
+    assert table.schema == TABLES["evaluation.zero_shot"].arrow
+    keys = {(row["test_set"], row["prompt"]) for row in table.to_pylist()}
+    assert keys == {("published", "unseen"), ("published", "training"), ("held-out", "unseen")}
+    assert len(table) == 9
+    part = where(ASKED, test_set="published", prompt="training")
+    accuracy = np.mean(part["predicted"].to_numpy() == part["label"].to_numpy())
+    found = where(table, test_set="published", prompt="training", metric="accuracy")
+    assert found["value"].to_pylist() == [pytest.approx(accuracy)]
+    assert found["n"].to_pylist() == [200]
+
+
+def test_a_new_metric_moves_no_other_figure(monkeypatch):
+    before = zero_shot_rows(ASKED, spec=SPEC)
+    plain = rows_module.zero_shot
+
+    def more(labels, *, rngs, **rest):
+        rngs["share_answered_true"].random(1000)  # whatever another metric draws
+        return plain(labels, rngs=rngs, **rest)
+
+    monkeypatch.setattr(rows_module, "zero_shot", more)
+    after = zero_shot_rows(ASKED, spec=SPEC)
+    for name in ("accuracy", "auroc"):
+        assert where(before, metric=name).equals(where(after, metric=name))
+    assert not where(before, metric="share_answered_true").equals(where(after, metric="share_answered_true"))
+
+
+def test_generators_differ_by_seed_test_set_and_metric():
+    def first(**changed):
+        given = {"spec": SPEC, "test_set": "a", "metric": "auroc", **changed}
+        return metric_generator(given["spec"], test_set=given["test_set"], metric=given["metric"]).integers(
+            2**62
+        )
+
+    other = SPEC.model_copy(update={"seed": 7})
+    drawn = [first(), first(test_set="b"), first(metric="accuracy"), first(spec=other)]
+    assert len(set(drawn)) == 4
+    assert first() == drawn[0]
+
+
+def test_two_variants_in_one_table_are_kept_apart():
+    table = separation_rows(
+        pa.concat_tables([embeddings(variant="m@untuned"), embeddings(variant="m@paper", shift=5.0)]),
+        spec=SPEC,
+    )
+    assert [(row["variant"], row["model"], row["experiment"]) for row in table.to_pylist()[::2]] == [
+        ("m@paper", "m", "paper"),
+        ("m@untuned", "m", "untuned"),
+    ]
+
+
+@pytest.mark.parametrize("make", [separation_rows, probe_rows, cluster_rows])
+def test_broken_embeddings_raise_and_name_the_variant_and_test_set(make):
+    rows = embeddings().to_pylist()
+    rows[3]["embedding"][0] = float("nan")
+    broken = pa.Table.from_pylist(rows, schema=TABLES["inference.embeddings"].arrow)
+    with pytest.raises(
+        EvaluationError, match=r"inference\.embeddings of m@untuned on published.*not_finite 1"
+    ):
+        make(broken, spec=SPEC)
+
+
+@pytest.mark.parametrize("make", [separation_rows, probe_rows, cluster_rows])
+def test_one_label_raises(make):
+    with pytest.raises(EvaluationError, match="60 true and 0 false"):
+        make(where(embeddings(), label=1), spec=SPEC)
+
+
+@pytest.mark.parametrize("make", [separation_rows, probe_rows, cluster_rows, zero_shot_rows])
+def test_no_rows_raise(make):
+    table = ASKED if make is zero_shot_rows else TWO
+    with pytest.raises(EvaluationError, match="found no rows"):
+        make(table.slice(0, 0), spec=SPEC)
+
+
+def test_baseline_rows_on_sample_and_full():
+    table = popular_pairs(rows=3000)
+    rows = baseline_rows(table, dataset_spec_sampler="stable", spec=SPEC)
+    assert rows.schema == TABLES["evaluation.baselines"].arrow
+    assert len(rows) == 6 * len(baselines_module.BASELINES)
+    for name, value in {
+        "dataset": "toy",
+        "test_set": "toy",
+        "experiment": "baseline",
+        "prompt": None,
+    }.items():
+        assert set(rows[name].to_pylist()) == {value}
+    assert set(where(rows, scope="full")["n"].to_pylist()) == {600}
+    assert set(where(rows, scope="sample")["n"].to_pylist()) == {100}
+    assert where(rows, scope="full", metric="auroc")["value"][0].as_py() > 0.8
+
+
+@pytest.mark.parametrize("sampler", ["published", "stable"])
+def test_the_baseline_is_scored_on_the_very_rows_of_the_sample(monkeypatch, sampler):
+    table = popular_pairs(rows=3000)
+    sample = evaluation_sample(table, size=100, seed=42, sampler=sampler)
+    chosen = set(sample["row_number"].to_pylist())
+
+    def oracle(train, rows, *, seed):
+        right = np.isin(rows["row_number"].to_numpy(), list(chosen))
+        return np.where(right, rows["label"].to_numpy(), 1 - rows["label"].to_numpy()).astype(float)
+
+    monkeypatch.setattr(rows_module, "BASELINES", {"oracle": oracle})
+    rows = baseline_rows(table, dataset_spec_sampler=sampler, spec=SPEC)
+    assert where(rows, scope="sample", metric="accuracy")["value"].to_pylist() == [1.0]
+    assert where(rows, scope="full", metric="accuracy")["value"].to_pylist() == [pytest.approx(100 / 600)]
+
+
+def test_several_datasets_raise():
+    both = pa.concat_tables([popular_pairs(), popular_pairs(dataset="other")])
+    with pytest.raises(EvaluationError, match="2 datasets"):
+        baseline_rows(both, dataset_spec_sampler="stable", spec=SPEC)
+
+
+def test_test_rows_of_one_label_raise():
+    rows = [("A", "x", 1, "train"), ("B", "y", 0, "train"), ("A", "y", 1, "test"), ("B", "x", 1, "test")]
+    with pytest.raises(CurationError, match="2 true and 0 false"):
+        baseline_rows(pairs(rows), dataset_spec_sampler="stable", spec=SPEC)
+
+
+def test_a_baseline_that_scores_too_few_rows_raises(monkeypatch):
+    monkeypatch.setattr(rows_module, "BASELINES", {"short": lambda *_, **__: np.zeros(3)})
+    with pytest.raises(ValueError, match="baseline short returned shape"):
+        baseline_rows(popular_pairs(), dataset_spec_sampler="stable", spec=SPEC)

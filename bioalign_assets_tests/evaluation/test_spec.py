@@ -1,0 +1,45 @@
+"""The settings: defaults, bounds, and no setting for what is fixed."""
+
+import pytest
+from pydantic import ValidationError
+
+from bioalign_assets.evaluation.spec import EvaluationSpec
+
+
+def test_defaults_are_the_papers_words():
+    spec = EvaluationSpec()
+    assert (spec.sample_size, spec.seed, spec.resamples, spec.map_size) == (1000, 42, 1000, 400)
+    assert (spec.pooling, spec.prompts, spec.confidence) == ("mean", ("unseen",), 0.95)
+
+
+def test_lists_from_toml_are_taken():
+    assert EvaluationSpec.model_validate({"prompts": ["unseen", "training"]}).prompts == (
+        "unseen",
+        "training",
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"sample_size": 49},
+        {"resamples": 99},
+        {"map_size": 19},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"pooling": "max"},
+        {"prompts": []},
+        {"prompts": ["unseen", "unseen"]},
+        {"prompts": ["other"]},
+        {"confidence": 0.99},
+        {"samples": 10},
+    ],
+)
+def test_what_is_out_of_bounds_is_named(setting):
+    with pytest.raises(ValidationError, match=next(iter(setting))):
+        EvaluationSpec.model_validate(setting)
+
+
+def test_it_is_frozen():
+    with pytest.raises(ValidationError):
+        EvaluationSpec().seed = 1

@@ -1,0 +1,107 @@
+"""Improvements against the paper's Table 2; what both tables do with a catalogue that lacks something."""
+
+import duckdb
+import pytest
+
+from bioalign_assets.errors import WarehouseError
+from bioalign_assets.report.tables import improvements, leaderboard
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets_tests.report._make import EVALUATIONS, FULL, ROLES, figure, warehouse
+
+
+@pytest.mark.parametrize(
+    "make", [improvements, lambda connection: leaderboard(connection, roles=ROLES, tiny=set())]
+)
+def test_a_missing_table_raises_and_empty_ones_give_no_rows(make):
+    assert len(make(warehouse())) == 0
+    connection = warehouse()
+    connection.execute("DROP TABLE evaluation.zero_shot")
+    with pytest.raises(WarehouseError, match="zero_shot"):
+        make(connection)
+
+
+def test_a_read_only_catalogue_is_enough(tmp_path):
+    path = tmp_path / "c.duckdb"
+    connection = warehouse(**FULL)
+    connection.execute(f"ATTACH '{path}' AS disk")
+    connection.execute("CREATE SCHEMA disk.evaluation")
+    for name in EVALUATIONS:
+        connection.execute(f"CREATE TABLE disk.evaluation.{name} AS SELECT * FROM memory.evaluation.{name}")  # noqa: S608 - same
+    connection.close()
+    with duckdb.connect(path, read_only=True) as reading:
+        assert len(leaderboard(reading, roles=ROLES, tiny=set())) > 0
+        assert len(improvements(reading)) > 0
+
+
+def improved(**tables):
+    return improvements(warehouse(**tables))
+
+
+def test_improvements_are_the_papers_table_two():
+    table = improved(
+        kg_separation=[
+            figure("mistral", "untuned", "kg_separation", 0.1622, prompt=None, half=0.01),
+            figure("mistral", "paper", "kg_separation", 0.1006, prompt=None, half=0.01),
+        ],
+        embedding_probe=[
+            figure("mistral", "untuned", "probe_accuracy", 0.6867, prompt=None, n=150),
+            figure("mistral", "paper", "probe_accuracy", 0.78, prompt=None, n=150),
+        ],
+        zero_shot=[
+            figure("mistral", "untuned", "accuracy", 0.594),
+            figure("mistral", "paper", "accuracy", 0.838),
+        ],
+    )
+    assert table.schema == TABLES["report.improvements"].arrow
+    rows = {row["metric"]: row for row in table.to_pylist()}
+    assert {name: round(row["change_percent"], 1) for name, row in rows.items()} == {
+        "kg_separation": -38.0,
+        "probe_accuracy": 13.6,
+        "accuracy": 41.1,
+    }
+    assert rows["kg_separation"]["change"] == pytest.approx(0.1006 - 0.1622)
+    assert (rows["accuracy"]["untuned_ci_low"], rows["accuracy"]["tuned_ci_high"]) == pytest.approx(
+        (0.574, 0.858)
+    )
+    assert rows["probe_accuracy"]["n"] == 150
+    assert rows["kg_separation"]["prompt"] is None
+
+
+def test_improvements_keep_prompts_test_sets_and_experiments_apart():
+    table = improved(
+        zero_shot=[
+            figure("m", "untuned", "accuracy", 0.5),
+            figure("m", "untuned", "accuracy", 0.4, prompt="training"),
+            figure("m", "untuned", "accuracy", 0.3, test_set="held-out"),
+            figure("m", "paper", "accuracy", 0.9),
+            figure("m", "paper", "accuracy", 0.8, prompt="training"),
+            figure("m", "rank-8", "accuracy", 0.7, test_set="held-out"),
+            figure("other", "paper", "accuracy", 0.7),
+        ]
+    )
+    found = [
+        (row["experiment"], row["test_set"], row["prompt"], row["untuned"], row["tuned"])
+        for row in table.to_pylist()
+    ]
+    assert found == [
+        ("paper", "published", "training", 0.4, 0.8),
+        ("paper", "published", "unseen", 0.5, 0.9),
+        ("rank-8", "held-out", "unseen", 0.3, 0.7),
+    ]
+
+
+def test_change_from_zero_has_no_percentage_and_from_below_keeps_its_sign():
+    table = improved(
+        cluster_quality=[
+            figure("m", "untuned", "silhouette_tsne", 0.0, prompt=None),
+            figure("m", "paper", "silhouette_tsne", 0.1, prompt=None),
+            figure("n", "untuned", "silhouette_tsne", -0.1, prompt=None),
+            figure("n", "paper", "silhouette_tsne", 0.1, prompt=None),
+        ]
+    )
+    assert [row["change_percent"] for row in table.to_pylist()] == [None, pytest.approx(200.0)]
+
+
+def test_full_scope_figures_take_no_part_in_improvements():
+    rows = [figure("m", "untuned", "accuracy", 0.5), figure("m", "paper", "accuracy", 0.9, scope="full")]
+    assert len(improved(zero_shot=rows)) == 0

@@ -1,0 +1,162 @@
+"""The leaderboard, computed in DuckDB, and its figure, against the same done by hand."""
+
+import pytest
+
+from bioalign_assets.errors import StudyError, WarehouseError
+from bioalign_assets.report.figures import leaderboard_figure
+from bioalign_assets.report.tables import leaderboard
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets_tests.report._make import FULL, ROLES, asked, baseline, warehouse
+
+
+@pytest.fixture(scope="module")
+def board():
+    return leaderboard(warehouse(**FULL), roles=ROLES, tiny={"phi"})
+
+
+def block(board, test_set, prompt):
+    return [row for row in board.to_pylist() if (row["test_set"], row["prompt"]) == (test_set, prompt)]
+
+
+def test_leaderboard_has_its_schema_and_unique_rows(board):
+    assert board.schema == TABLES["report.leaderboard"].arrow
+    keys = [tuple(row[name] for name in TABLES["report.leaderboard"].unique) for row in board.to_pylist()]
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_ranking_is_whole_with_its_baselines_in_it(board):
+    order = [
+        (row["rank"], row["model"], row["experiment"], row["role"])
+        for row in block(board, "published", "unseen")
+    ]
+    assert order == [
+        (1, "llama", "paper", "tuned"),
+        (2, "popularity", "baseline", "baseline"),
+        (3, "phi", "paper", "tuned"),
+        (4, "bio", "untuned", "benchmark"),
+        (5, "llama", "untuned", "untuned"),
+        (6, "majority", "baseline", "baseline"),
+    ]
+    assert [row["model"] for row in block(board, "published", "training")] == [
+        "llama",
+        "popularity",
+        "majority",
+    ]
+    assert [row["model"] for row in block(board, "held-out", "unseen")] == ["popularity", "llama"]
+
+
+def test_a_test_set_that_no_model_was_asked_has_one_ranking_without_prompt(board):
+    assert [(row["rank"], row["model"]) for row in block(board, "unasked", None)] == [(1, "popularity")]
+    assert {row["test_set"] for row in board.to_pylist() if row["prompt"] is None} == {"unasked"}
+
+
+def test_above_popularity_needs_the_whole_interval_and_the_sample(board):
+    above = {
+        (row["model"], row["experiment"]): row["is_above_popularity"]
+        for row in block(board, "published", "unseen")
+    }
+    assert above == {
+        ("llama", "paper"): True,
+        ("phi", "paper"): False,
+        ("bio", "untuned"): False,  # above the full split's 0.60 it is not asked to be
+        ("llama", "untuned"): False,
+        ("popularity", "baseline"): None,
+        ("majority", "baseline"): None,
+    }
+
+
+def test_an_interval_that_only_reaches_popularity_is_not_above():
+    # numbers that binary floats hold exactly: the lower end is the popularity's figure
+    model = asked("llama", "paper", 0.9375, half=0.0625)
+    for popular, above in ((0.875, False), (0.8125, True)):
+        tables = {"zero_shot": model, "baselines": baseline("popularity", popular)}
+        found = leaderboard(warehouse(**tables), roles=ROLES, tiny=set()).to_pylist()
+        assert [(row["model"], row["is_above_popularity"]) for row in found] == [
+            ("llama", above),
+            ("popularity", None),
+        ]
+
+
+def test_figures_are_those_of_the_sample(board):
+    row = block(board, "published", "unseen")[1]
+    assert (row["auroc"], row["auroc_ci_low"], row["auroc_ci_high"]) == pytest.approx((0.94, 0.92, 0.96))
+    assert (row["accuracy"], row["accuracy_ci_low"], row["accuracy_ci_high"]) == pytest.approx(
+        (0.84, 0.82, 0.86)
+    )
+    assert row["n"] == 500
+
+
+def test_tiny_models_are_marked_and_a_baseline_never_is():
+    rows = {"zero_shot": asked("phi", "paper", 0.9), "baselines": baseline("popularity", 0.8)}
+    found = leaderboard(warehouse(**rows), roles=ROLES, tiny={"phi", "popularity"}).to_pylist()
+    assert {row["model"]: row["is_tiny"] for row in found} == {"phi": True, "popularity": False}
+
+
+def test_equal_figures_share_a_rank():
+    rows = {
+        "zero_shot": [
+            *asked("phi", "paper", 0.9),
+            *asked("llama", "paper", 0.9),
+            *asked("bio", "untuned", 0.8),
+        ]
+    }
+    found = leaderboard(warehouse(**rows), roles=ROLES, tiny=set()).to_pylist()
+    assert [(row["rank"], row["model"]) for row in found] == [(1, "llama"), (1, "phi"), (3, "bio")]
+
+
+def test_without_popularity_nobody_is_called_above_or_below():
+    rows = {"zero_shot": asked("phi", "paper", 0.9), "baselines": baseline("majority", 0.5)}
+    found = leaderboard(warehouse(**rows), roles=ROLES, tiny=set()).to_pylist()
+    assert [row["is_above_popularity"] for row in found] == [None, None]
+
+
+def test_a_model_named_like_a_baseline_stays_a_model():
+    rows = {"zero_shot": asked("popularity", "paper", 0.9), "baselines": baseline("popularity", 0.8)}
+    found = leaderboard(warehouse(**rows), roles={"popularity": "tuned"}, tiny=set()).to_pylist()
+    assert [(row["role"], row["is_above_popularity"]) for row in found] == [
+        ("tuned", True),
+        ("baseline", None),
+    ]
+
+
+def test_a_model_without_a_role_raises():
+    with pytest.raises(StudyError, match=r"phi in evaluation\.zero_shot"):
+        leaderboard(warehouse(zero_shot=asked("phi", "paper", 0.9)), roles={"llama": "tuned"}, tiny=set())
+
+
+def test_a_contestant_without_accuracy_raises():
+    rows = [row for row in asked("phi", "paper", 0.9) if row["metric"] != "accuracy"]
+    with pytest.raises(WarehouseError, match="accuracy"):
+        leaderboard(warehouse(zero_shot=rows), roles=ROLES, tiny=set())
+
+
+def test_leaderboard_figure_shows_models_as_dots_and_baselines_as_lines(board):
+    drawn = leaderboard_figure(board, test_set="published", prompt="unseen")
+    (axes,) = drawn.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "5.  llama@untuned",
+        "4.  bio@untuned",
+        "3.  phi@paper (tiny)",
+        "1.  llama@paper",
+    ]
+    legend = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert legend == [
+        "baseline: popularity (0.940)",
+        "baseline: majority (0.500)",
+        "untuned",
+        "tuned",
+        "benchmark",
+    ]
+    dashed = {line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"}
+    assert dashed == {0.94, 0.5}
+    assert "n = 500" in axes.get_title()
+
+
+def test_leaderboard_figure_of_baselines_alone_says_so(board):
+    (axes,) = leaderboard_figure(board, test_set="unasked", prompt=None).axes
+    assert [text.get_text() for text in axes.texts] == ["no model has been asked yet"]
+
+
+def test_leaderboard_figure_of_a_ranking_that_is_not_there_raises(board):
+    with pytest.raises(WarehouseError, match="no rows for test set published and prompt other"):
+        leaderboard_figure(board, test_set="published", prompt="other")

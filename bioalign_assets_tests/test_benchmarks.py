@@ -1,0 +1,58 @@
+"""Every benchmark runs on a small input and ends with its ratio; how large that is, the machine decides."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.side_by_side import machine, side_by_side
+
+ROOT = Path(__file__).parents[1]
+SMALL = {"curation": ["--source", "synthetic", "--rows", "200", "--repeats", "2"]}
+"""Benchmarks, and the arguments that make them small."""
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_benchmark_ends_with_its_ratio(name):
+    command = [sys.executable, "-m", f"benchmarks.{name}", *SMALL[name]]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    last = run.stdout.splitlines()[-1]
+    assert re.fullmatch(r"ratio \d+(\.\d+)?", last)
+    assert float(last.removeprefix("ratio ")) > 0
+    assert "equal pairs and equal generator afterwards: yes" in run.stdout
+
+
+def test_calls_alternate_and_the_first_of_each_does_not_count(monkeypatch, capsys):
+    calls, now = [], [0.0]
+    monkeypatch.setattr("benchmarks.side_by_side.perf_counter", lambda: now[0])
+
+    def taking(name, seconds):
+        durations = iter(seconds)
+
+        def call():
+            calls.append(name)
+            now[0] += next(durations)
+
+        return call
+
+    ratio = side_by_side(
+        taking("A", [50, 1, 2, 9]), taking("B", [0, 6, 4, 5]), names=("fast", "slow"), repeats=3
+    )
+    assert "".join(calls) == "ABABABAB"
+    assert ratio == 2.5
+    *_, fast, slow, last = capsys.readouterr().out.splitlines()
+    assert fast.split() == ["fast", "1000.000", "2000.000", "9000.000"]
+    assert slow.split() == ["slow", "4000.000", "5000.000", "6000.000"]
+    assert last == "ratio 2.500"
+
+
+def test_nothing_to_time():
+    with pytest.raises(ValueError, match="at least 1"):
+        side_by_side(int, int, repeats=0)
+
+
+def test_machine_is_one_line():
+    assert re.fullmatch(r".+, \d+ cores?, .+, Python 3\.\d+\.\d+.*", machine())
