@@ -64,7 +64,8 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
             "warehouse": warehouse,
             "io_manager": WarehouseIOManager(warehouse=warehouse),
             "duckdb": DuckDBResource(
-                database=str(catalogue_path(settings.warehouse)), connection_config={"access_mode": "READ_ONLY"}
+                database=str(catalogue_path(settings.warehouse)),
+                connection_config={"access_mode": "READ_ONLY"},
             ),
         },
         # forkserver: Delta's Rust runtime forbids fork, and preloading spares each step the imports

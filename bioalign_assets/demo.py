@@ -17,7 +17,7 @@ from bioalign_assets.warehouse.atomic import remove_leftovers
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["PlannedRun", "StageTime", "plan", "run_study"]
+__all__ = ["PlannedRun", "StageTime", "plan", "run_study", "stage_times"]
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -66,7 +66,8 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
         for name in study.datasets
     ]
     runs += [
-        PlannedRun(title=f"base model {name}", assets=("models.base",), partition=name) for name in study.models
+        PlannedRun(title=f"base model {name}", assets=("models.base",), partition=name)
+        for name in study.models
     ]
     runs += [
         PlannedRun(title=f"variant {variant.key}", assets=_BY_VARIANT, partition=variant.key)
@@ -81,7 +82,9 @@ def _has_diseases(study: Study, *, settings: Settings) -> bool:
     if settings.ctd_diseases_source is not None:
         return True
     source = settings.ctd_source or study.source.ctd
-    return study.source.ctd_diseases is not None and (source == "demo") == (study.source.ctd_diseases == "demo")
+    return study.source.ctd_diseases is not None and (source == "demo") == (
+        study.source.ctd_diseases == "demo"
+    )
 
 
 @contextmanager
@@ -100,8 +103,8 @@ def _alone(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun, float]]:
-    """Materialise the whole study run by run; give each run when it has succeeded, with its wall time in seconds.
+def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun, str, float]]:
+    """Materialise the whole study, run by run; give each run when it has succeeded, its id and wall time in s.
 
     :raises BioAlignError: what the first failing asset said; the tables of the last good run stay
     """
@@ -116,11 +119,11 @@ def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun,
         job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
         for planned in plan(study, settings=settings):
             started = time.perf_counter()
-            _execute(planned, job=job, instance=instance)
-            yield planned, time.perf_counter() - started
+            run_id = _execute(planned, job=job, instance=instance)
+            yield planned, run_id, time.perf_counter() - started
 
 
-def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.DagsterInstance) -> None:
+def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.DagsterInstance) -> str:
     try:
         result = job.execute_in_process(
             instance=instance,
@@ -137,6 +140,7 @@ def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.Dagster
         raise
     if not result.success:
         raise RuntimeError(f"{planned.title}: the run {result.run_id} failed without an error")
+    return result.run_id
 
 
 def _our_error(error: BaseException | None) -> BioAlignError | None:

@@ -37,7 +37,9 @@ class BioAlignError(Exception):
         return (_rebuild, (type(self), self.subject, self.found, self.expected, self.remedy))
 
 
-def _rebuild(kind: type[BioAlignError], subject: str, found: str, expected: str, remedy: str) -> BioAlignError:
+def _rebuild(
+    kind: type[BioAlignError], subject: str, found: str, expected: str, remedy: str
+) -> BioAlignError:
     return kind(subject, found=found, expected=expected, remedy=remedy)
 
 

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from bioalign_assets.warehouse.atomic import written_aside
 
-__all__ = ["owner_tags", "dagster_home", "mend_killed_runs", "open_instance"]
+__all__ = ["dagster_home", "mend_killed_runs", "open_instance", "owner_tags"]
 
 _SETTINGS = """\
 # Written by BioAlign when the warehouse was made; yours to change.

@@ -16,7 +16,16 @@ from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 from bioalign_assets.warehouse.tables import conform
 
-__all__ = ["OWNER", "asset_arguments", "data_version_of", "materialized", "result_of", "table_check"]
+__all__ = [
+    "OWNER",
+    "asset_arguments",
+    "data_version_of",
+    "fits_schema",
+    "materialized",
+    "result_of",
+    "schema_checks",
+    "table_check",
+]
 
 OWNER = "team:bioalign"
 
@@ -155,12 +164,16 @@ def schema_checks(
     names: Sequence[str], *, partitions_def: dg.PartitionsDefinition[str] | None = None
 ) -> list[dg.AssetChecksDefinition]:
     """Return, for each table, the check that its stored rows fit the schema and its keys are unique."""
+
+    def finder(schema: TableSchema) -> Callable[[pa.Table, str | None], Finding]:
+        return lambda rows, _partition: fits_schema(rows, schema=schema)
+
     return [
         table_check(
             name,
             name="schema",
             description="The stored rows have the columns, types, ranges and unique keys that the schema says.",
-            find=lambda rows, _partition, schema=TABLES[name]: fits_schema(rows, schema=schema),
+            find=finder(TABLES[name]),
             partitions_def=partitions_def,
         )
         for name in names

@@ -8,7 +8,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -180,7 +180,7 @@ def _is_name(name: str) -> bool:
     return re.match(_NAME, name) is not None
 
 
-def _bad_name(section: Literal["models", "datasets", "experiments"] | str, name: str) -> str:
+def _bad_name(section: str, name: str) -> str:
     return f"{section}.{name}: a name has small letters, digits, dots and dashes only"
 
 

@@ -51,7 +51,6 @@ class DemoRelease(BaseModel):
     :param associations: distinct associations, exactly
     :param gene_families: families of genes, readable from the symbols
     :param disease_classes: classes of diseases, readable from the names
-    :param compatible_classes: classes that a family is compatible with
     :param strength: probability that an association is drawn from compatible pairs; else from all
     :param gene_tail: exponent of the genes' degrees, 0 for equal expectations
     :param disease_tail: exponent of the diseases' degrees
@@ -67,7 +66,6 @@ class DemoRelease(BaseModel):
     associations: int = Field(default=6000, ge=1)
     gene_families: int = Field(default=8, ge=1, le=len(names.FAMILY_SYLLABLES))
     disease_classes: int = Field(default=8, ge=1, le=len(names.CLASS_WORDS))
-    compatible_classes: int = Field(default=2, ge=1)
     strength: float = Field(default=0.95, ge=0, le=1)
     gene_tail: float = Field(default=1.0, ge=0, le=4)
     disease_tail: float = Field(default=1.0, ge=0, le=4)
@@ -80,12 +78,6 @@ class DemoRelease(BaseModel):
         if self.gene_families > self.genes or self.disease_classes > self.diseases:
             raise ValueError(
                 "each family needs a gene and each class a disease: fewer groups, or more members"
-            )
-        if self.compatible_classes > self.disease_classes:
-            raise ValueError("compatible_classes can't be more than disease_classes")
-        if self.gene_families * self.compatible_classes < self.disease_classes:
-            raise ValueError(
-                "some classes would have no compatible family: more families or compatible_classes"
             )
         if self.associations > self.genes * self.diseases:
             raise ValueError(
@@ -111,9 +103,7 @@ def _generators(spec: DemoRelease) -> list[np.random.Generator]:
 
 
 def _population(spec: DemoRelease, *, rng: np.random.Generator) -> _Population:
-    planted = compatibility(
-        families=spec.gene_families, classes=spec.disease_classes, per_family=spec.compatible_classes, rng=rng
-    )
+    planted = compatibility(families=spec.gene_families, classes=spec.disease_classes, rng=rng)
     gene_weights = rank_weights(spec.genes, tail=spec.gene_tail, rng=rng)
     disease_weights = rank_weights(spec.diseases, tail=spec.disease_tail, rng=rng)
     return _Population(

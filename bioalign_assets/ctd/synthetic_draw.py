@@ -6,10 +6,11 @@ the associations and the most frequent disease 1.8%; in CTD's release of 2025-08
 Ranks have nothing to do with names, and are dealt to the families (classes) in shuffled rounds, so that each
 gets its share of frequent members.
 
-**Structure.** With probability ``strength`` an association is one between a family and a class that are
-compatible, else one between any two. The share of each family and class in it is scaled (iterative
-proportional fitting, Deming and Stephan 1940) until genes and diseases have the degrees that their weights
-ask for: structure and popularity are planted independently.
+**Structure.** Families and classes are compatible in a nested way, as in CTD, where much-studied genes have
+diseases of every class and the others few: in a shuffled order the i-th family goes with the first
+classes / i classes. With probability ``strength`` an association is one between a family and a class that are
+compatible, else one between any two. So at full strength a gene's family and a disease's class say something
+each by themselves, which a tiny language model learns in minutes, and more together.
 
 **Pairs.** A sample of distinct pairs, exactly as many as asked for, by the Gumbel top-k trick (Kool et al.
 2019): weighted sampling without replacement over all pairs, in blocks of constant memory.
@@ -31,7 +32,6 @@ import numpy as np
 __all__ = ["compatibility", "deal_groups", "draw_pairs", "pair_block_weights", "rank_weights"]
 
 _BLOCK_PAIRS = 1 << 21
-_FITTING_ROUNDS = 500
 
 
 def rank_weights(count: int, *, tail: float, rng: np.random.Generator) -> np.ndarray:
@@ -57,36 +57,32 @@ def deal_groups(weights: np.ndarray, *, groups: int, rng: np.random.Generator) -
     return members
 
 
-def compatibility(*, families: int, classes: int, per_family: int, rng: np.random.Generator) -> np.ndarray:
-    """Return which families go with which classes: neighbours on a ring, in shuffled order.
+def compatibility(*, families: int, classes: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which families go with which classes: nested, in shuffled order.
 
-    :param per_family: classes of each family; every class is covered if families * per_family >= classes
+    The i-th family (from 1) goes with the first classes // i classes, and with one at least: a long tail from
+    a family that goes with all classes to those that go with one.
+
     :return: bool, shape: (families, classes)
     """
-    starts = np.arange(families) * classes // families
-    on_ring = (starts[:, None] + np.arange(per_family)) % classes
-    planted = np.zeros((families, classes), dtype=bool)
-    np.put_along_axis(planted, rng.permutation(classes)[on_ring], values=True, axis=1)
-    return planted[rng.permutation(families)]
+    reach = np.maximum(1, classes // np.arange(1, families + 1))
+    nested = np.arange(classes) < reach[:, None]
+    return nested[rng.permutation(families)][:, rng.permutation(classes)]
 
 
 def pair_block_weights(
     planted: np.ndarray, *, family_shares: np.ndarray, class_shares: np.ndarray, strength: float
 ) -> np.ndarray:
-    """Return by how much the pairs of a family and a class are more frequent than by popularity alone.
+    """Return by how much the pairs of a family and a class are more frequent than by their weights alone.
 
     :param planted: bool, shape: (families, classes)
-    :param family_shares: share of each family in the associations, shape: (families,), sum 1
-    :param class_shares: share of each class, shape: (classes,), sum 1
+    :param family_shares: share of each family in the genes' weights, shape: (families,), sum 1
+    :param class_shares: share of each class in the diseases' weights, shape: (classes,), sum 1
     :param strength: probability that an association is drawn from the compatible pairs, 0 to 1
     :return: factors, shape: (families, classes); all 1 at strength 0, 0 for incompatible pairs at strength 1
     """
-    by_chance = np.outer(family_shares, class_shares)
-    fitted = by_chance * planted
-    for _ in range(_FITTING_ROUNDS):
-        fitted *= (class_shares / fitted.sum(axis=0))[None, :]
-        fitted *= (family_shares / fitted.sum(axis=1))[:, None]
-    return (strength * fitted + (1 - strength) * by_chance) / by_chance
+    compatible_by_chance = (np.outer(family_shares, class_shares) * planted).sum()
+    return strength * planted / compatible_by_chance + (1 - strength)
 
 
 def draw_pairs(

@@ -4,11 +4,13 @@ The published sampler repeats the paper, flaws included (negatives drawn twice, 
 checks warn and give the counts. Those of the stable sampler stop what follows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dagster as dg
+import pyarrow as pa
 
 from bioalign_assets.curation.quality import QUALITY_CHECKS
+from bioalign_assets.findings import Finding
 from bioalign_assets.orchestration import schema_checks, table_check
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study
@@ -29,9 +31,15 @@ _KNOWN_FLAWS = ("unique_pairs", "no_text_in_both_splits")
 def build_checks(study: Study, *, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
 
-    def blocks(name: str, partition: str | None) -> bool:
-        is_published = partition is not None and study.datasets[partition].sampler == "published"
-        return not (is_published and name in _KNOWN_FLAWS)
+    def blocks(name: str) -> Callable[[str | None], bool]:
+        def stops(partition: str | None) -> bool:
+            is_published = partition is not None and study.datasets[partition].sampler == "published"
+            return not (is_published and name in _KNOWN_FLAWS)
+
+        return stops
+
+    def finder(check: Callable[[pa.Table], Finding]) -> Callable[[pa.Table, str | None], Finding]:
+        return lambda rows, _partition: check(rows)
 
     return [
         *schema_checks(["curation.pairs", "curation.profile"], partitions_def=partitions.dataset),
@@ -40,9 +48,9 @@ def build_checks(study: Study, *, partitions: Partitions) -> list[dg.AssetChecks
                 "curation.pairs",
                 name=name,
                 description=_DESCRIPTIONS[name],
-                find=lambda rows, _, check=check: check(rows),
+                find=finder(check),
                 partitions_def=partitions.dataset,
-                blocks=lambda partition, name=name: blocks(name, partition),
+                blocks=blocks(name),
             )
             for name, check in QUALITY_CHECKS.items()
         ),

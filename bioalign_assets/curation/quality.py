@@ -4,34 +4,21 @@ Checks only look; nothing is mended or raised here. The asset checks of the room
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.curation.identity import LINK, statements
+from bioalign_assets.findings import Finding
 
 __all__ = [
     "QUALITY_CHECKS",
-    "Finding",
     "label_balance",
     "no_positive_among_negatives",
     "no_text_in_both_splits",
     "text_form",
     "unique_pairs",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What a check found."""
-
-    passed: bool
-    """Whether the dataset is as it should be"""
-    summary: str
-    """One sentence with the figures in it"""
-    counts: dict[str, int]
-    """The figures by name, in rows unless the name says otherwise"""
 
 
 def label_balance(pairs: pa.Table) -> Finding:

@@ -21,10 +21,10 @@ from bioalign_assets.evaluation.kg_separation import kg_separation
 from bioalign_assets.evaluation.metric import METRICS
 from bioalign_assets.evaluation.probe import LEAST_ROWS as LEAST_PROBE_ROWS
 from bioalign_assets.evaluation.probe import embedding_probe
-from bioalign_assets.evaluation.sample import Sampler, evaluation_sample, split_rows
 from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
+from bioalign_assets.inference.sample import Sampler, evaluation_sample, split_rows
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = [

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bioalign_assets.curation.prompts import Prompt
+from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.progress import progress
 from bioalign_assets.models.answer_tokens import answer_tokens, encode_prompt
 from bioalign_assets.models.loading import LoadedModel
@@ -42,6 +43,10 @@ def ask(
 
     p_true is the softmax of the first answer position over the first tokens of ``true`` and ``false`` as they
     stand after this very prompt. Prompts are batched by length and padded on the left.
+
+    :param texts: n statements
+    :param is_chat: whether the prompt is put inside the model's chat template
+    :raises ModelError: if a probability is not a number, or the tokenizer does not suit the prompt
     """
     tokenizer = loaded.tokenizer
     ids = answer_tokens(prompt, tokenizer=tokenizer, is_chat=is_chat)
@@ -68,5 +73,12 @@ def ask(
             new = written.sequences[:, encoded["input_ids"].shape[1] :]
             for i, answer in zip(batch, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True):
                 answers[i] = answer
+    if not np.isfinite(p_true).all():
+        raise ModelError(
+            f"Answers to the prompt {prompt.name!r}",
+            found=f"{int((~np.isfinite(p_true)).sum())} probabilities that are not numbers",
+            expected="finite values",
+            remedy="Set dtype = 'bfloat16' or 'float32' for the model; float16 overflows in some models.",
+        )
     predicted = np.array([predicted_label(answer) for answer in answers], dtype=np.int8)
     return Answers(answer=answers, predicted=predicted, p_true=p_true)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.curation.prompts import PROMPTS
-from bioalign_assets.evaluation.sample import evaluation_sample
+from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.orchestration import asset_arguments, materialized
 from bioalign_assets.partitions import Partitions
@@ -53,7 +53,9 @@ def samples_of(variant: Variant, *, study: Study, pairs: pa.Table) -> dict[str, 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
     ins = {
-        "base": dg.AssetIn(key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant),
+        "base": dg.AssetIn(
+            key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant
+        ),
         "pairs": dg.AssetIn(
             key=dg.AssetKey(["curation", "pairs"]), partition_mapping=partitions.dataset_to_variant
         ),

@@ -36,8 +36,9 @@ def embed(
     if pooling == "padded-mean":
         batches: Iterable[list[int]] = _slices(list(range(len(texts))), size=NOTEBOOK_BATCH_SIZE)
     else:
-        lengths = [len(text) for text in texts]  # close enough to the number of tokens to waste little padding
-        batches = _slices(sorted(range(len(texts)), key=lengths.__getitem__), size=batch_size)
+        # characters are close enough to tokens to waste little padding
+        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        batches = _slices(by_length, size=batch_size)
     body = loaded.model.get_decoder()  # without the LM head: its vocabulary-wide product is not needed
     vectors = np.empty((len(texts), loaded.model.config.hidden_size), dtype=np.float32)
     with torch.inference_mode():
@@ -51,8 +52,9 @@ def embed(
             if pooling == "padded-mean":
                 pooled = hidden.mean(dim=1)
             else:
-                mask = encoded["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-                pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
+                mask = encoded["attention_mask"].unsqueeze(-1)
+                # filled, not multiplied: what stands over padding may be no number, and 0 * nan is nan
+                pooled = hidden.masked_fill(mask == 0, 0).sum(dim=1) / mask.sum(dim=1)
             vectors[batch] = pooled.cpu().numpy()
     if not np.isfinite(vectors).all():
         raise ModelError(

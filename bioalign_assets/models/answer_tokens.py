@@ -1,7 +1,7 @@
-"""Where the answer begins, in tokens.
+r"""Where the answer begins, in tokens.
 
 SentencePiece tokenizers give a word one id after a space and another after a newline: ``true`` alone is not the
-token that follows ``### Response:\\n``. So ids are always taken from the tokenised prompt with its answer.
+token that follows ``### Response:\n``. So ids are always taken from the tokenised prompt with its answer.
 """
 
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from transformers.utils.logging import disable_progress_bar
 
 from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.models.pretraining import TOKENIZER_SENTENCES, pretrain, pretraining_texts
@@ -36,11 +37,10 @@ def resolve_model(
 def _build_tiny(spec: ModelSpec, *, name: str, associations: pa.Table, warehouse: Path) -> ResolvedModel:
     if spec.tiny is None:
         raise ValueError(f"{name} is no tiny model")
+    disable_progress_bar()  # a bar for writing four megabytes is noise
     tokenizer_rng, training_rng = np.random.default_rng(spec.seed).spawn(2)
     sentences = pretraining_texts(associations, rng=tokenizer_rng)
-    tokenizer = train_tokenizer(
-        (next(sentences) for _ in range(TOKENIZER_SENTENCES)), architecture=spec.tiny
-    )
+    tokenizer = train_tokenizer((next(sentences) for _ in range(TOKENIZER_SENTENCES)), architecture=spec.tiny)
     model = build_tiny_model(spec.tiny, tokenizer=tokenizer, seed=spec.seed)
     pretrain(
         model,

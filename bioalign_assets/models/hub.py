@@ -78,7 +78,9 @@ def _told(error: Exception, *, spec: ModelSpec, name: str) -> ModelError:
             "Run it once with a network, or copy the hub's cache folder (HF_HOME) to this machine; "
             "BIOALIGN_STUDY=demo needs no hub."
         )  # fmt: skip
-    return ModelError(subject, found=found, expected="a published model with safetensors weights", remedy=remedy)
+    return ModelError(
+        subject, found=found, expected="a published model with safetensors weights", remedy=remedy
+    )
 
 
 def _describe(folder: Path, *, spec: ModelSpec, name: str) -> ResolvedModel:
@@ -118,7 +120,9 @@ def _parameters(weights: list[Path]) -> int:
             names = set(file.keys())
             for tensor in names:
                 # quantisation state (absmax, quant_map, …) stands beside its weight and is no parameter
-                if any(tensor != other and tensor.startswith(f"{other}.") for other in _parents(tensor) & names):
+                if any(
+                    tensor != other and tensor.startswith(f"{other}.") for other in _parents(tensor) & names
+                ):
                     continue
                 part = file.get_slice(tensor)
                 size = 1

@@ -1,6 +1,5 @@
 """From a resolved model to one in memory: 4-bit NF4 weights, the tokenizer, and an adapter where there is one."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +12,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
 
 __all__ = ["LoadedModel", "compute_dtype", "default_device", "load_base"]
-
-# bitsandbytes looks for a faster CPU kernel on the model hub at import and warns that there is none
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +50,8 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
     :raises ModelError: if its files are gone or can't be loaded
     """
     folder = resolved.folder(warehouse=warehouse)
+    if spec.tiny is not None:
+        disable_progress_bar()  # a bar for four megabytes is noise
     device = default_device()
     dtype = compute_dtype(spec, device=device)
     try:

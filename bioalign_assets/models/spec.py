@@ -40,5 +40,7 @@ class ModelSpec(BaseModel):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.repo_id is None) == (self.tiny is None):
-            raise ValueError("give either repo_id (a published model) or tiny (llama, mistral, phi3), not both")
+            raise ValueError(
+                "give either repo_id (a published model) or tiny (llama, mistral, phi3), not both"
+            )
         return self

@@ -1,4 +1,4 @@
-"""Tiny models: the real Llama, Mistral and Phi-3 architectures with some 1.5 million parameters.
+"""Tiny models: the real Llama, Mistral and Phi-3 architectures with 1.0 to 1.5 million parameters.
 
 They exist so that everything runs anywhere in minutes: they are for testing the platform, not for science. The
 configurations keep what makes the real ones differ: grouped-query attention (all), a sliding window shorter
@@ -28,7 +28,7 @@ TINY_LONGEST_TEXT = 512
 
 _SHAPE = {
     "hidden_size": 128,
-    "intermediate_size": 384,
+    "intermediate_size": 512,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,

@@ -4,6 +4,8 @@ Both are computed in SQL over the warehouse's DuckDB catalogue, from whatever va
 was never run is no reason to show nothing.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,7 +83,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
     return [improvements, leaderboard]
 
 
-def _maps(warehouse: Warehouse) -> dict[str, dg.MetadataValue]:
+def _maps(warehouse: Warehouse) -> Mapping[str, dg.MarkdownMetadataValue]:
     """Return the t-SNE map of each tuned variant under the one of its model untuned, by model and test set."""
     places = warehouse.tables.read(TABLES["evaluation.cluster_map"])
     keys = ["model", "experiment", "test_set"]

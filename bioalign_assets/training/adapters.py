@@ -9,7 +9,7 @@ from peft import PeftModel
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import LoadedModel
-from bioalign_assets.training.provenance import AdapterProvenance, verify_provenance
+from bioalign_assets.training.provenance import AdapterProvenance, stored_provenance, verify_provenance
 from bioalign_assets.warehouse.hashing import files_sha256
 
 __all__ = ["adapter_row", "adapter_sha256", "verify_adapter", "with_adapter"]
@@ -41,6 +41,12 @@ def verify_adapter(row: dict[str, Any], *, warehouse: Path, expected: AdapterPro
     :raises ModelError: if the directory is gone or its content is not what was recorded
     :raises ProvenanceError: if it was trained from another base, on other data or with other settings
     """
+    if row["path"] is None:
+        raise ModelError(
+            f"Adapter of {row['variant']}", found="none: the row is of an untuned variant",
+            expected="a trained adapter",
+            remedy=f"Materialise training/adapter for the partition {row['variant']} again.",
+        )  # fmt: skip
     folder = warehouse / row["path"]
     found = adapter_sha256(folder) if folder.is_dir() else None
     if found != row["sha256"]:
@@ -50,11 +56,11 @@ def verify_adapter(row: dict[str, Any], *, warehouse: Path, expected: AdapterPro
             expected=f"the content that was trained, with the hash {row['sha256']:.16}",
             remedy=f"Materialise training/adapter for the partition {row['variant']} again.",
         )
-    verify_provenance(AdapterProvenance.model_validate_json(row["provenance"]), expected=expected)
+    verify_provenance(stored_provenance(row["provenance"], variant=row["variant"]), expected=expected)
     return folder
 
 
 def with_adapter(loaded: LoadedModel, *, folder: Path) -> LoadedModel:
-    """Return a base model with an adapter on it, for inference."""
+    """Return a base model with an adapter on it, for inference; ``loaded`` itself now bears it as well."""
     model = PeftModel.from_pretrained(loaded.model, folder)
     return replace(loaded, model=model.eval())

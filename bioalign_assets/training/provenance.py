@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bioalign_assets.errors import ProvenanceError
 from bioalign_assets.models.resolved import ResolvedModel
@@ -24,11 +24,13 @@ __all__ = [
     "expected_provenance",
     "experiment_sha256",
     "library_versions",
+    "stored_provenance",
     "verify_provenance",
 ]
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers")
 _NOT_IN_TRAINING = ("evaluate_on", "models")
+_HASHES = frozenset({"base_weights_sha256", "dataset_version", "experiment_sha256"})
 
 
 class AdapterProvenance(BaseModel):
@@ -38,6 +40,8 @@ class AdapterProvenance(BaseModel):
 
     model: str
     base_weights_sha256: str
+    base_quantisation: str
+    """How the base weights were held while training"""
     dataset: str
     dataset_version: str
     """Content hash of the dataset's rows"""
@@ -72,9 +76,11 @@ def expected_provenance(
         raise ValueError(f"{variant.key} is untuned and has no adapter")
     rows = pairs.filter(pc.equal(pairs["dataset"], dataset))
     spec = study.experiments[variant.experiment]
+    resolved = ResolvedModel.from_table(base, model=variant.model)
     return AdapterProvenance(
         model=variant.model,
-        base_weights_sha256=ResolvedModel.from_table(base, model=variant.model).weights_sha256,
+        base_weights_sha256=resolved.weights_sha256,
+        base_quantisation=resolved.quantisation,
         dataset=dataset,
         dataset_version=content_hash(rows, schema=TABLES["curation.pairs"]),
         experiment=variant.experiment,
@@ -89,7 +95,7 @@ def verify_provenance(stored: AdapterProvenance, *, expected: AdapterProvenance)
     :raises ProvenanceError: if it doesn't; the message lists every difference
     """
     differences = [
-        f"{field} {getattr(stored, field)!s:.16} instead of {getattr(expected, field)!s:.16}"
+        f"{field} {_short(field, stored)} instead of {_short(field, expected)}"
         for field in AdapterProvenance.model_fields
         if field != "libraries" and getattr(stored, field) != getattr(expected, field)
     ]
@@ -103,3 +109,27 @@ def verify_provenance(stored: AdapterProvenance, *, expected: AdapterProvenance)
                 f"({expected.model}@{expected.experiment}), then what follows from it."
             ),
         )
+
+
+def _short(field: str, provenance: AdapterProvenance) -> str:
+    """Return a field's value; the first 16 digits of a hash are enough to tell two apart, names stay whole."""
+    value = str(getattr(provenance, field))
+    return value[:16] if field in _HASHES else value
+
+
+def stored_provenance(text: str, *, variant: str) -> AdapterProvenance:
+    """Return the record that was stored with an adapter.
+
+    :param text: JSON, as in ``training.adapter``
+    :raises ProvenanceError: if it is not such a record (an untuned variant's, or another version's)
+    """
+    try:
+        return AdapterProvenance.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors())
+        raise ProvenanceError(
+            f"Adapter of {variant}",
+            found=f"a provenance record that can't be read ({problems})",
+            expected="the record that this version of BioAlign writes",
+            remedy=f"Materialise training/adapter for the partition {variant} again.",
+        ) from error

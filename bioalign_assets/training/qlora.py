@@ -107,9 +107,7 @@ def train_adapter(
     )
     model = loaded.model
     if getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=spec.gradient_checkpointing
-        )
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=spec.gradient_checkpointing)
     lora = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,

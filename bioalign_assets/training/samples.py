@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
 
 from bioalign_assets.curation.prompts import PROMPTS
@@ -20,8 +21,6 @@ def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
     :raises CurationError: if there is none
     """
     frame = pairs.select(["dataset", "split", "row_number", "text", "label"])
-    import pyarrow.compute as pc
-
     rows = frame.filter(
         pc.and_(pc.equal(frame["dataset"], dataset), pc.equal(frame["split"], "train"))
     ).sort_by("row_number")

@@ -1,13 +1,13 @@
 """What a study file says about an experiment: what to train on, how, and what to evaluate on."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["LINEAR_LAYERS", "ExperimentSpec"]
 
-LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LINEAR_LAYERS: tuple[Target, ...] = get_args(Target)
 
 
 class ExperimentSpec(BaseModel):

@@ -9,7 +9,7 @@ from bioalign_assets.warehouse.tables import Tables
 __all__ = ["Warehouse"]
 
 
-class Warehouse(dg.ConfigurableResource):
+class Warehouse(dg.ConfigurableResource["Warehouse"]):
     """The warehouse folder."""
 
     folder: str

@@ -98,23 +98,41 @@ _GENE_SYMBOL = _c("gene_symbol", TEXT, "Official symbol of the gene, exactly as 
 _GENE_ID = _c("gene_id", INTEGER, "NCBI Gene identifier", minimum=1)
 _DISEASE_NAME = _c("disease_name", TEXT, "Name of the disease in CTD's vocabulary MEDIC")
 _DISEASE_ID = _c("disease_id", TEXT, "Identifier of the disease: MESH:… or OMIM:…")
-_PUBMED_IDS = _c("pubmed_ids", TEXTS, "PubMed identifiers of the articles behind the association; empty where none")
-_PAIR_ID = _c("pair_id", TEXT, "First 16 hex digits of the SHA-256 of gene symbol and disease name: the same pair has the same id in every dataset")
+_PUBMED_IDS = _c(
+    "pubmed_ids", TEXTS, "PubMed identifiers of the articles behind the association; empty where none"
+)
+_PAIR_ID = _c(
+    "pair_id",
+    TEXT,
+    "First 16 hex digits of the SHA-256 of gene symbol and disease name: the same pair has the same id in every dataset",
+)
 _ROW_NUMBER = _c("row_number", INTEGER, "Position of the row in the dataset, from 0", minimum=0)
-_LABEL = _c("label", LABEL, "1 where CTD has curated the association, 0 where it was generated", allowed=(0, 1))
+_LABEL = _c(
+    "label", LABEL, "1 where CTD has curated the association, 0 where it was generated", allowed=(0, 1)
+)
 _DATASET = _c("dataset", TEXT, "Name of the dataset in the study file")
 _MODEL_KEY = _c("model", TEXT, "Name of the model in the study file")
 _VARIANT = _c("variant", TEXT, "The variant: <model>@<experiment>")
 _MODEL = _c("model", TEXT, "Name of the model in the study file, or of the baseline")
 _EXPERIMENT = _c("experiment", TEXT, "Name of the experiment in the study file; baseline for a baseline")
 _TEST_SET = _c("test_set", TEXT, "Name of the dataset whose test split was asked")
-_PROMPT = _c("prompt", TEXT, "Prompt that was asked: unseen (never trained on) or training; empty where the figure needs no prompt", nullable=True)
+_PROMPT = _c(
+    "prompt",
+    TEXT,
+    "Prompt that was asked: unseen (never trained on) or training; empty where the figure needs no prompt",
+    nullable=True,
+)
 _METRICS = (
     _MODEL,
     _EXPERIMENT,
     _TEST_SET,
     _PROMPT,
-    _c("scope", TEXT, "Rows that were scored: sample (the evaluation sample, the same rows for all models) or full (the whole test split)", allowed=("sample", "full")),
+    _c(
+        "scope",
+        TEXT,
+        "Rows that were scored: sample (the evaluation sample, the same rows for all models) or full (the whole test split)",
+        allowed=("sample", "full"),
+    ),
     _c("metric", TEXT, "Name of the metric; docs/metrics.md has its formula, range and direction"),
     _c("value", REAL, "The figure"),
     _c("ci_low", REAL, "Lower end of the 95% bootstrap interval", nullable=True),

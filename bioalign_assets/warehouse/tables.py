@@ -69,7 +69,11 @@ def _problem(values: pa.ChunkedArray, *, column_name: str, schema: TableSchema) 
         others = pc.unique(values.filter(pc.invert(pc.is_in(values, value_set=allowed)))).to_pylist()
         if [other for other in others if other is not None]:
             return f"the values {others[:5]}"
-    if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(values.drop_null())).as_py() and len(values):
+    if (
+        pa.types.is_floating(column.type)
+        and not pc.all(pc.is_finite(values.drop_null())).as_py()
+        and len(values)
+    ):
         return "values that are not finite numbers"
     if column.minimum is not None or column.maximum is not None:
         bounds = pc.min_max(values)
@@ -152,7 +156,9 @@ class Tables:
         """
         key = schema.partitioned_by
         if (key is None) != (partition is None):
-            raise ValueError(f"{schema.full_name} is partitioned by {key}, the partition given is {partition}")
+            raise ValueError(
+                f"{schema.full_name} is partitioned by {key}, the partition given is {partition}"
+            )
         table = conform(table, schema=schema)
         if key is not None:
             keys = pc.unique(table.column(key)).to_pylist()

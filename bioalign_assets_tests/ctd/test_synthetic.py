@@ -151,11 +151,10 @@ def test_evidence_and_references_look_like_ctds(draw):
     assert ("marker/mechanism",) not in set(draw(therapeutic_share=1)["direct_evidence"].map(tuple))
 
 
-@pytest.mark.parametrize("strength", [0.0, 1.0])
-def test_tails_make_long_tailed_degrees_whatever_the_structure(draw, strength):
+def test_tails_make_long_tailed_degrees(draw):
     flat, long = {}, {}
     for tail, into in ((0.0, flat), (1.0, long)):
-        frame = draw(strength=strength, gene_tail=tail, disease_tail=tail)
+        frame = draw(strength=0.0, gene_tail=tail, disease_tail=tail)
         into["genes"], into["diseases"] = degrees(frame, "gene_id", 1200), degrees(frame, "disease_id", 500)
     assert gini(flat["genes"]) < 0.30
     assert gini(flat["diseases"]) < 0.20
@@ -166,7 +165,7 @@ def test_tails_make_long_tailed_degrees_whatever_the_structure(draw, strength):
 
 
 def test_each_tail_acts_on_its_own_side_alone(draw):
-    frame = draw(gene_tail=1.0, disease_tail=0.0)
+    frame = draw(strength=0.0, gene_tail=1.0, disease_tail=0.0)
     assert gini(degrees(frame, "gene_id", 1200)) > 0.45
     assert gini(degrees(frame, "disease_id", 500)) < 0.20
 
@@ -181,30 +180,31 @@ def test_degrees_at_tail_0_scatter_as_in_a_simple_random_sample(draw):
     assert np.mean(ratios) == pytest.approx(1, abs=0.12)
 
 
-@pytest.mark.parametrize(("families", "classes", "per"), [(8, 8, 2), (5, 7, 3), (16, 4, 1), (3, 3, 3)])
-def test_at_strength_1_all_associations_are_compatible(draw, families, classes, per):
-    settings = {
-        "gene_families": families,
-        "disease_classes": classes,
-        "compatible_classes": per,
-        "strength": 1.0,
-    }
+@pytest.mark.parametrize(("families", "classes"), [(8, 8), (5, 7), (16, 4), (3, 3)])
+def test_at_strength_1_all_associations_are_compatible(draw, families, classes):
+    settings = {"gene_families": families, "disease_classes": classes, "strength": 1.0}
     planted = planted_compatibility(DemoRelease(**settings))
     assert planted.shape == (families, classes)
-    assert (planted.sum(axis=1) == per).all()
-    assert np.ptp(planted.sum(axis=0)) <= 1
     counted = contingency(draw(**settings))
     assert counted.shape == planted.shape
     assert ((counted > 0) == planted).all()
 
 
+@pytest.mark.parametrize(("families", "classes"), [(8, 8), (5, 7), (16, 4), (1, 1)])
+def test_the_planted_structure_is_nested(families, classes):
+    planted = planted_compatibility(DemoRelease(gene_families=families, disease_classes=classes))
+    rows = planted[np.argsort(-planted.sum(axis=1), kind="stable")]
+    assert rows[0].all()
+    assert (rows.sum(axis=1) >= 1).all()
+    assert not (rows[1:] & ~rows[:-1]).any()  # each family's classes are among those of the one before
+
+
 def test_strength_is_the_share_drawn_from_compatible_pairs(draw):
     planted = planted_compatibility(DemoRelease())
     shares = [contingency(draw(strength=s))[planted].sum() / 6000 for s in (0.0, 0.5, 0.95, 1.0)]
-    # a quarter of all pairs is compatible; the most frequent compatible pairs run out a little
-    expected = [s + (1 - s) * 0.25 for s in (0.0, 0.5, 0.95, 1.0)]
+    by_chance = planted.mean()  # families and classes have about equal weights
+    expected = [s + (1 - s) * by_chance for s in (0.0, 0.5, 0.95, 1.0)]
     assert shares == pytest.approx(expected, abs=0.04)
-    assert contingency(draw(strength=0.5, seed=7))[planted_compatibility(DemoRelease(seed=7))].sum() > 3400
 
 
 def test_another_seed_plants_another_structure():
@@ -268,9 +268,8 @@ def test_with_tails_popularity_tells_a_lot(draw):
     [
         {"genes": 30, "diseases": 20, "associations": 600, "strength": 0.5},
         {"genes": 30, "diseases": 20, "associations": 599},
-        {"genes": 8, "diseases": 8, "associations": 16, "strength": 1.0},
-        {"genes": 1, "diseases": 1, "associations": 1, "gene_families": 1, "disease_classes": 1,
-         "compatible_classes": 1},
+        {"genes": 8, "diseases": 8, "associations": 20, "strength": 1.0},
+        {"genes": 1, "diseases": 1, "associations": 1, "gene_families": 1, "disease_classes": 1},
         {"genes": 3000, "diseases": 2000, "associations": 40_000, "gene_tail": 4.0, "disease_tail": 4.0},
     ],
 )  # fmt: skip
@@ -281,8 +280,8 @@ def test_exactly_as_many_associations_as_asked_for(draw, settings):
 
 
 def test_more_than_the_compatible_pairs_are_refused(tmp_path):
-    spec = DemoRelease(genes=8, diseases=8, associations=17, strength=1.0)
-    with pytest.raises(StudyError, match="17 pairs asked for, only 16 are possible"):
+    spec = DemoRelease(genes=8, diseases=8, associations=21, strength=1.0)
+    with pytest.raises(StudyError, match="21 pairs asked for, only 20 are possible"):
         write_demo_release(tmp_path / "d.csv", spec=spec)
     assert list(tmp_path.iterdir()) == []
 
@@ -294,9 +293,7 @@ def test_more_than_the_compatible_pairs_are_refused(tmp_path):
         {"associations": 0},
         {"genes": 7},
         {"diseases": 7},
-        {"compatible_classes": 9},
-        {"compatible_classes": 0},
-        {"gene_families": 3},
+        {"gene_families": 0},
         {"gene_families": 17},
         {"strength": 1.01},
         {"strength": -0.1},
@@ -341,18 +338,18 @@ def test_groups_get_equal_shares_of_members_and_weight():
     assert np.bincount(groups, weights=weights) == pytest.approx(np.full(8, 1 / 8), abs=0.02)
 
 
-def test_block_factors_keep_the_shares_of_families_and_classes():
+def test_block_factors_put_the_strength_on_the_compatible_pairs():
     rng = np.random.default_rng(5)
-    planted = compatibility(families=8, classes=8, per_family=2, rng=rng)
+    planted = compatibility(families=8, classes=8, rng=rng)
     family_shares, class_shares = rng.dirichlet([200] * 8), rng.dirichlet([200] * 8)
+    by_chance = np.outer(family_shares, class_shares)
     for strength in (0.0, 0.3, 1.0):
         factors = pair_block_weights(
             planted, family_shares=family_shares, class_shares=class_shares, strength=strength
         )
-        joint = factors * np.outer(family_shares, class_shares)
-        assert joint.sum(axis=1) == pytest.approx(family_shares)
-        assert joint.sum(axis=0) == pytest.approx(class_shares, rel=0.02)
-        assert joint[~planted].sum() <= 1 - strength
+        joint = factors * by_chance
+        assert joint.sum() == pytest.approx(1)
+        assert joint[planted].sum() == pytest.approx(strength + (1 - strength) * by_chance[planted].sum())
     assert factors[~planted].sum() == 0
 
 

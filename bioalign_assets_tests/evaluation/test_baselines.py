@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.popularity import popularity, popularity_counts
-from bioalign_assets.evaluation.sample import evaluation_sample, split_rows
+from bioalign_assets.inference.sample import evaluation_sample, split_rows
 from bioalign_assets_tests.evaluation._make import pairs, popular_pairs
 
 TINY = pairs(

@@ -17,8 +17,8 @@ from bioalign_assets.evaluation.rows import (
     separation_rows,
     zero_shot_rows,
 )
-from bioalign_assets.evaluation.sample import evaluation_sample
 from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import answers, embeddings, pairs, popular_pairs

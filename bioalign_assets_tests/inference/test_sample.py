@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioalign_assets.errors import CurationError
-from bioalign_assets.evaluation.sample import evaluation_sample, split_rows
+from bioalign_assets.inference.sample import evaluation_sample, split_rows
 from bioalign_assets_tests.evaluation._make import pairs, popular_pairs
 
 TOY = popular_pairs(rows=1000)  # 200 test rows

@@ -1,0 +1,239 @@
+"""The command line: ``bioalign demo``, ``dev``, ``leaderboard``, ``vacuum`` and ``dictionary``.
+
+Every command reads the same environment as the Dagster definitions. An error that the user can mend is printed
+as one paragraph, without a traceback, and the exit status is 1.
+"""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bioalign_assets.errors import BioAlignError
+from bioalign_assets.settings import PROJECT_ROOT, Settings
+from bioalign_assets.study import load_study
+from bioalign_assets.warehouse.catalogue import catalogue_path, open_catalogue, rebuild_catalogue
+from bioalign_assets.warehouse.dictionary import data_dictionary
+from bioalign_assets.warehouse.tables import Tables
+
+__all__ = ["cli", "main"]
+
+_TWO_WEEKS_H = 14 * 24
+_WIDTH = 120
+_LEADERBOARD = """
+SELECT test_set, prompt, rank, model, experiment, role, n,
+       auroc, auroc_ci_low, auroc_ci_high, accuracy, accuracy_ci_low, accuracy_ci_high, is_above_popularity
+FROM report.leaderboard ORDER BY ALL
+"""
+
+
+@click.group()
+def cli() -> None:
+    """BioAlign: does fine-tuning make a language model's geometry agree with a biomedical knowledge graph?"""
+
+
+@cli.command()
+def demo() -> None:
+    """Materialise the whole study through Dagster, once, and print the leaderboard."""
+    from bioalign_assets.demo import plan, run_study, stage_times
+
+    console = _console()
+    settings = Settings.from_environment()
+    study = load_study(settings.study)
+    source = settings.ctd_source or study.source.ctd
+    total = len(plan(study, settings=settings))
+    console.print(f"[bold]{study.title}[/bold]")
+    console.print(f"CTD release: {source}    warehouse: {settings.warehouse}", highlight=False)
+    started = time.perf_counter()
+    run_ids = []
+    for number, (planned, run_id, seconds) in enumerate(run_study(study, settings=settings), start=1):
+        console.print(f"  {number:2}/{total}  {planned.title:36} {seconds:6.1f} s", highlight=False)
+        run_ids.append(run_id)
+    wall = time.perf_counter() - started
+    console.print()
+    _print_leaderboard(settings, console=console)
+    console.print(_times_table(stage_times(settings, run_ids=run_ids), wall=wall))
+    console.print(_where_next(settings), highlight=False)
+
+
+@cli.command()
+def leaderboard() -> None:
+    """Print the leaderboard of the warehouse."""
+    _print_leaderboard(Settings.from_environment(), console=_console())
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.pass_context
+def dev(context: click.Context) -> None:
+    """Open the Dagster UI (webserver and daemon) over the warehouse; options go to ``dagster dev``."""
+    from bioalign_assets.instance import dagster_home, mend_killed_runs, open_instance
+
+    settings = Settings.from_environment()
+    load_study(settings.study)  # an error in the study file is told here, not in the UI's log
+    mend_killed_runs(open_instance(settings.warehouse))
+    tables = Tables(settings.warehouse)
+    tables.create_all()
+    rebuild_catalogue(tables)
+    environment = os.environ | {"DAGSTER_HOME": str(dagster_home(settings.warehouse))}
+    workspace = PROJECT_ROOT / "workspace.yaml"
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), *context.args]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter
+
+
+@cli.command()
+@click.option("--older-than-hours", default=_TWO_WEEKS_H, show_default=True, type=click.IntRange(min=0))
+def vacuum(older_than_hours: int) -> None:
+    """Remove table files that no version younger than two weeks needs; runs never remove any."""
+    settings = Settings.from_environment()
+    tables = Tables(settings.warehouse)
+    removed = tables.vacuum(older_than_hours=older_than_hours)
+    for name, count in removed.items():
+        if count:
+            click.echo(f"{name}: {count} files removed")
+    click.echo(f"{sum(removed.values())} files removed in all")
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Fail if the file is not as it would be written.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/data_dictionary.md"))
+def dictionary(file: Path, *, check: bool) -> None:
+    """Write the data dictionary from the table schemas."""
+    text = data_dictionary()
+    if not check:
+        file.write_text(text, encoding="utf-8")
+        return
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        raise BioAlignError(
+            str(file), found="another text than the table schemas give", expected="the generated one",
+            remedy="Run: bioalign dictionary",
+        )  # fmt: skip
+
+
+def _console() -> Console:
+    """Return a console wide enough for the leaderboard also where the output is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
+
+
+def _print_leaderboard(settings: Settings, *, console: Console) -> None:
+    rows = _leaderboard_rows(settings)
+    if not rows:
+        raise BioAlignError(
+            f"Leaderboard in {settings.warehouse}", found="no rows", expected="a study that has run",
+            remedy="Run `make demo` (or `bioalign demo`) first.",
+        )  # fmt: skip
+    rankings = list(dict.fromkeys((row["test_set"], row["prompt"]) for row in rows))
+    for test_set, prompt in rankings:
+        ranking = [row for row in rows if (row["test_set"], row["prompt"]) == (test_set, prompt)]
+        if all(row["role"] == "baseline" for row in ranking):
+            continue  # no model was asked there
+        console.print(_ranking_table(ranking, test_set=test_set, prompt=prompt))
+        console.print(_verdict(ranking), highlight=False)
+        console.print()
+
+
+def _leaderboard_rows(settings: Settings) -> list[dict[str, Any]]:
+    if not catalogue_path(settings.warehouse).is_file():
+        return []
+    with open_catalogue(settings.warehouse) as connection:
+        rows: list[dict[str, Any]] = connection.execute(_LEADERBOARD).to_arrow_table().to_pylist()
+    return rows
+
+
+def _ranking_table(ranking: Sequence[dict[str, Any]], *, test_set: str, prompt: str | None) -> Table:
+    asked = {"unseen": "unseen prompt", "training": "training prompt", None: "no prompt"}[prompt]
+    table = Table(
+        title=f"Leaderboard: test set {test_set}, {asked}", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    table.add_column("rank", justify="right", no_wrap=True)
+    for name in ("model", "experiment", "role"):
+        table.add_column(name, no_wrap=True)
+    for name in (r"AUROC \[95%]", r"accuracy \[95%]", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("> popularity", no_wrap=True)
+    for row in ranking:
+        beats = {True: "yes", False: "no", None: ""}[row["is_above_popularity"]]
+        table.add_row(
+            str(row["rank"]), row["model"], row["experiment"], row["role"],
+            _interval(row, "auroc"), _interval(row, "accuracy"), f"{row['n']:,}", beats,
+        )  # fmt: skip
+    return table
+
+
+def _interval(row: dict[str, Any], name: str) -> str:
+    return rf"{row[name]:.3f} \[{row[f'{name}_ci_low']:.3f}, {row[f'{name}_ci_high']:.3f}]"
+
+
+def _verdict(ranking: Sequence[dict[str, Any]]) -> str:
+    """Say plainly whether a tuned model beats counting how often names occur."""
+    tuned = [row for row in ranking if row["role"] == "tuned"]
+    better = [row["model"] for row in tuned if row["is_above_popularity"]]
+    if not tuned:
+        return "No tuned model has been asked yet."
+    if better:
+        return f"Above the popularity baseline, interval and all: {', '.join(better)}."
+    return (
+        f"None of {len(tuned)} tuned models beats the popularity baseline, "
+        "which only counts how often a gene and a disease occur among the training positives."
+    )
+
+
+def _times_table(times: Sequence[Any], *, wall: float) -> Table:
+    table = Table(title="Where the time went", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("stage")
+    table.add_column("steps", justify="right")
+    table.add_column("seconds", justify="right")
+    for stage in times:
+        table.add_row(stage.stage, str(stage.steps), f"{stage.seconds:.1f}")
+    spent = sum(stage.seconds for stage in times)
+    table.add_row("Dagster between the steps", "", f"{wall - spent:.1f}", style="dim")
+    table.add_row("all", str(sum(stage.steps for stage in times)), f"{wall:.1f}", style="bold")
+    return table
+
+
+def _where_next(settings: Settings) -> str:
+    shown = settings.warehouse
+    if shown.is_relative_to(Path.cwd()):
+        shown = shown.relative_to(Path.cwd())
+    query = (
+        f"import duckdb; print(duckdb.connect('{shown / 'bioalign.duckdb'}', read_only=True)"
+        ".sql('from report.leaderboard'))"
+    )
+    return f"""Where to look next
+  the runs, plots and checks:  make dev              (or: bioalign dev)
+  the tables, in SQL:          .venv/bin/python -c "{query}"
+  what every column means:     docs/data_dictionary.md
+"""
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one paragraph."""
+    # Libraries speak of their own future on import; errors of ours are raised, not warned of
+    warnings.simplefilter("ignore")
+    try:
+        cli(standalone_mode=False)
+    except BioAlignError as error:
+        click.secho(f"\n{error}", err=True, fg="red")
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What was finished is kept; run it again to go on.", err=True)
+        sys.exit(130)
+    except duckdb.IOException as error:
+        click.secho(f"\nDuckDB: {error}", err=True, fg="red")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
