@@ -19,10 +19,10 @@ lint: setup          ## linter, formatter, type checker, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/bioalign dictionary --check
+	$(BIN)/bioalign docs --check
 
 docs: setup          ## generated docs
-	$(BIN)/bioalign dictionary
+	$(BIN)/bioalign docs
 
 setup: $(VENV)/.installed
 

@@ -1,4 +1,4 @@
-"""The command line: ``bioalign demo``, ``dev``, ``leaderboard``, ``vacuum`` and ``dictionary``.
+"""The command line: ``bioalign demo``, ``dev``, ``leaderboard``, ``vacuum`` and ``docs``.
 
 Every command reads the same environment as the Dagster definitions. An error that the user can mend is printed
 as one paragraph, without a traceback, and the exit status is 1.
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bioalign_assets.errors import BioAlignError
+from bioalign_assets.evaluation.metric_page import metric_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.warehouse.catalogue import catalogue_path, open_catalogue, rebuild_catalogue
@@ -103,19 +104,19 @@ def vacuum(older_than_hours: int) -> None:
 
 
 @cli.command()
-@click.option("--check", is_flag=True, help="Fail if the file is not as it would be written.")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/data_dictionary.md"))
-def dictionary(file: Path, *, check: bool) -> None:
-    """Write the data dictionary from the table schemas."""
-    text = data_dictionary()
-    if not check:
-        file.write_text(text, encoding="utf-8")
-        return
-    if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        raise BioAlignError(
-            str(file), found="another text than the table schemas give", expected="the generated one",
-            remedy="Run: bioalign dictionary",
-        )  # fmt: skip
+@click.option("--check", is_flag=True, help="Change nothing; fail if a page is not as it would be written.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs"))
+def docs(folder: Path, *, check: bool) -> None:
+    """Write the pages that are generated: the data dictionary and the metrics."""
+    for name, text in {"data_dictionary.md": data_dictionary(), "metrics.md": metric_page()}.items():
+        page = folder / name
+        if not check:
+            page.write_text(text, encoding="utf-8")
+        elif not page.is_file() or page.read_text(encoding="utf-8") != text:
+            raise BioAlignError(
+                str(page), found="another text than the code gives", expected="the generated one",
+                remedy="Run: bioalign docs",
+            )  # fmt: skip
 
 
 def _console() -> Console:
@@ -145,7 +146,7 @@ def _leaderboard_rows(settings: Settings) -> list[dict[str, Any]]:
     if not catalogue_path(settings.warehouse).is_file():
         return []
     with open_catalogue(settings.warehouse) as connection:
-        rows: list[dict[str, Any]] = connection.execute(_LEADERBOARD).to_arrow_table().to_pylist()
+        rows: list[dict[str, Any]] = connection.sql(_LEADERBOARD).to_arrow_table().to_pylist()
     return rows
 
 

@@ -93,7 +93,7 @@ def pretrain(
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     model.eval()
     if not np.isfinite(losses).all():
         raise ModelError(

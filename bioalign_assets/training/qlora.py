@@ -5,6 +5,7 @@ loads back with ``PeftModel.from_pretrained``.
 """
 
 import json
+import math
 import resource
 import tempfile
 import time
@@ -17,18 +18,17 @@ import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
-from tqdm import tqdm
 from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
     PrinterCallback,
-    TrainerCallback,
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
 from bioalign_assets.training.samples import tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.atomic import publish_directory
@@ -41,6 +41,8 @@ _FUSED = {
     "q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj",
     "gate_proj": "gate_up_proj", "up_proj": "gate_up_proj",
 }  # fmt: skip
+# transformers' "constant" would leave out the warm-up that the settings ask for
+_SCHEDULES = {"constant": "constant_with_warmup"}
 _LOGGED_POINTS = 100
 """A loss curve has at most about this many points."""
 
@@ -93,10 +95,14 @@ def train_adapter(
 
     :param rows: training rows with ``text`` and ``label``, in the order in which the seed shuffles them
     :param adapters: folder of all adapters; an interrupted training leaves nothing there that looks finished
+    :param loaded: freshly loaded; its model is used up, it bears the adapter afterwards
     :param name: what to call the training in progress bars
-    :raises ModelError: if the loss is not a number at some step, or a sample is too long
+    :raises ModelError: if the loss or a weight is not a number, or a sample is too long
+    :raises ValueError: if the model bears an adapter already
     """
     started = time.perf_counter()
+    if hasattr(loaded.model, "peft_config"):
+        raise ValueError("the model bears an adapter already: load the base model anew for each training")
     set_seed(spec.seed)
     samples = tokenise_samples(
         rows["text"].to_pylist(),
@@ -125,6 +131,7 @@ def train_adapter(
         trainer.train()
         trained: PeftModel = trainer.model
         trained.eval()
+        _refuse_broken(trained, name=name)
         sha256 = ""
 
         def save(folder: Path) -> str:
@@ -138,7 +145,9 @@ def train_adapter(
             sha256=sha256,
             trainable_parameters=sum(p.numel() for p in trained.parameters() if p.requires_grad),
             steps=trainer.state.global_step,
-            samples=trainer.state.global_step * spec.batch_size * spec.accumulation,
+            samples=_samples_seen(
+                trainer.state.global_step, of=len(samples), per_step=spec.batch_size * spec.accumulation
+            ),
             peak_memory_bytes=_peak_memory(loaded.device),
             seconds=time.perf_counter() - started,
             log=_log_table(trainer.state.log_history, name=name),
@@ -159,7 +168,6 @@ def _trainer(
         (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
     )
     on_card = loaded.device.type == "cuda"
-    is_bf16 = on_card and torch.cuda.is_bf16_supported()
     disable_progress_bar()  # the trainer's own bar is the one to look at
     config = SFTConfig(
         output_dir=str(scratch),
@@ -168,17 +176,18 @@ def _trainer(
         per_device_train_batch_size=spec.batch_size,
         gradient_accumulation_steps=spec.accumulation,
         learning_rate=spec.learning_rate,
-        lr_scheduler_type=spec.schedule,
+        lr_scheduler_type=_SCHEDULES.get(spec.schedule, spec.schedule),
         warmup_steps=spec.warmup_steps,
         weight_decay=spec.weight_decay,
         optim=spec.optimiser,
-        bf16=is_bf16,
-        fp16=on_card and not is_bf16,
+        bf16=on_card and loaded.dtype == torch.bfloat16,
+        fp16=on_card and loaded.dtype == torch.float16,
         use_cpu=not on_card,
         gradient_checkpointing=spec.gradient_checkpointing,
         max_length=None,  # samples are never cut: tokenise_samples refuses a long one
         packing=False,
         logging_steps=max(1, steps_planned // _LOGGED_POINTS),
+        logging_nan_inf_filter=False,  # the filter logs a loss that is no number as 0
         include_num_input_tokens_seen="all",
         save_strategy="no",
         report_to="none",
@@ -195,44 +204,32 @@ def _trainer(
         processing_class=loaded.tokenizer,
         data_collator=DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
         peft_config=lora,
-        callbacks=[_StopOnNaN(), _ProgressBar(name)],
+        callbacks=[StopOnNaN(), ProgressBar(name)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints every logged step; the log is a table here
+    # TRL casts the adapter of a 4-bit model to bfloat16. There an update below 1/256 of a weight is lost, and a
+    # card without bfloat16 can't scale its gradients. PEFT's form, which the paper trained in, is float32.
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
     return trainer
 
 
-class _ProgressBar(TrainerCallback):
-    """One bar for the whole training with the newest loss, on a terminal; nothing elsewhere."""
-
-    def __init__(self, name: str) -> None:
-        self._bar = tqdm(desc=f"training {name}", unit="step", disable=None, leave=False)
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._bar.reset(total=state.max_steps)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._bar.update(1)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        if logs and "loss" in logs:
-            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._bar.close()
+def _samples_seen(steps: int, *, of: int, per_step: int) -> int:
+    """Return the samples in a number of optimiser steps; the last step of each epoch holds what is left."""
+    epochs, rest = divmod(steps, math.ceil(of / per_step))
+    return epochs * of + min(rest * per_step, of)
 
 
-class _StopOnNaN(TrainerCallback):
-    """End a training whose loss is no number, instead of finishing a useless adapter."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        loss = (logs or {}).get("loss")
-        if loss is not None and not torch.isfinite(torch.tensor(float(loss))):
-            raise ModelError(
-                f"Training at step {state.global_step}",
-                found=f"the loss {loss}",
-                expected="a finite loss",
-                remedy="Lower the learning rate, add warm-up steps, or set dtype to bfloat16 or float32.",
-            )
+def _refuse_broken(model: PeftModel, *, name: str) -> None:
+    """Raise if a trained weight is no number: the last step's update comes after the last loss."""
+    if not all(bool(p.isfinite().all()) for p in model.parameters() if p.requires_grad):
+        raise ModelError(
+            f"Training {name}",
+            found="adapter weights that are not numbers",
+            expected="finite weights",
+            remedy="Lower the learning rate, add warm-up steps, or set dtype to bfloat16 or float32.",
+        )
 
 
 def _save(model: PeftModel, *, folder: Path) -> str:

@@ -7,7 +7,7 @@ __all__ = ["data_dictionary"]
 
 _HEAD = """# Data dictionary
 
-Generated from `bioalign_assets/warehouse/schemas.py` by `bioalign dictionary`; do not edit it by hand.
+Generated from `bioalign_assets/warehouse/schemas.py` by `bioalign docs`; do not edit it by hand.
 All tables stand in `data_warehouse/bioalign.duckdb` as views. A table's data version is the SHA-256 of its rows;
 columns marked * (dates, durations, places) don't enter it.
 """

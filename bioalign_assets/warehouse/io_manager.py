@@ -13,6 +13,7 @@ from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
+from bioalign_assets.warehouse.tables import conform
 
 __all__ = ["WarehouseIOManager", "schema_of"]
 
@@ -35,12 +36,13 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         schema = schema_of(context.asset_key)
         partition = context.partition_key if context.has_asset_partitions else None
         tables = self.warehouse.tables
+        rows = conform(obj, schema=schema)
         version = tables.write(
-            obj,
+            rows,
             schema=schema,
             partition=partition,
             commit_info={
-                "data_version": content_hash(obj, schema=schema),
+                "data_version": content_hash(rows, schema=schema),
                 "run_id": context.run_id,
             },
         )

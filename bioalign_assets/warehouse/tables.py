@@ -24,7 +24,7 @@ _OBJECT_STORES = ("s3://", "gs://", "az://", "abfs://")
 
 
 def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
-    """Return the table with exactly the schema's columns, order and types.
+    """Return the table with exactly the schema's columns and types, rows in the order of its unique columns.
 
     :raises WarehouseError: if a column is missing or unknown, has a type that does not convert without loss,
         holds a null that the schema forbids, or a value outside its allowed set or range
@@ -57,7 +57,14 @@ def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
                 expected=column.unit_or_range or "a value in every row",
                 remedy="Nothing was written; the rows of the last good run are still there.",
             )
-    return table
+    # one order for the same rows: the content hash is then the same before writing and after reading
+    return _in_order(table, schema=schema)
+
+
+def _in_order(table: pa.Table, *, schema: TableSchema) -> pa.Table:
+    if not schema.unique or not len(table):
+        return table
+    return table.sort_by([(name, "ascending") for name in schema.unique])
 
 
 def _problem(values: pa.ChunkedArray, *, column_name: str, schema: TableSchema) -> str | None:
@@ -196,9 +203,7 @@ class Tables:
                 return schema.arrow.empty_table()
             filters = [(schema.partitioned_by, "in", list(partitions))]
         table = delta.to_pyarrow_table(filters=filters).select(schema.arrow.names).cast(schema.arrow)
-        if schema.unique and len(table):
-            table = table.sort_by([(name, "ascending") for name in schema.unique])
-        return table
+        return _in_order(table, schema=schema)
 
     def commits(self, schema: TableSchema) -> list[dict[str, object]]:
         """Return the table's commits, newest first, each with its version, time and commit info."""

@@ -1,0 +1,124 @@
+"""The smallest study in which every asset has something to do: for tests of the wiring, in seconds."""
+
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
+
+from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
+from bioalign_assets.definitions import build_defs
+from bioalign_assets.demo import plan, run_study
+from bioalign_assets.instance import open_instance
+from bioalign_assets.settings import Settings
+from bioalign_assets.study import Study, load_study
+from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.tables import Tables
+
+STUDY = """
+title = "Micro study"
+
+[source]
+ctd = "demo"
+ctd_diseases = "demo"
+
+[demo_release]
+genes = 90
+diseases = 40
+associations = 400
+
+[models.tiny-llama]
+tiny = "llama"
+pretraining_steps = 2
+
+[models.tiny-benchmark]
+tiny = "mistral"
+role = "benchmark"
+pretraining_steps = 2
+
+[datasets.published]
+sampler = "published"
+split = "pair"
+
+[datasets.published-entity-held-out]
+sampler = "published"
+split = "entity"
+
+[datasets.stable]
+sampler = "stable"
+split = "pair"
+
+[experiments.untuned]
+evaluate_on = ["published"]
+
+[experiments.paper]
+train_on = "published"
+evaluate_on = ["published"]
+steps = 3
+batch_size = 4
+accumulation = 1
+gradient_checkpointing = false
+
+[evaluation]
+sample_size = 80
+resamples = 100
+prompts = ["unseen", "training"]
+map_size = 40
+"""
+
+
+def write_study(folder: Path) -> Path:
+    """Return the path of the micro study's file."""
+    path = folder / "micro.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+class Micro:
+    """A micro study in a warehouse of its own, run as the demo runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.study_file = write_study(folder)
+        self.study: Study = load_study(str(self.study_file))
+        self.settings = Settings(study=str(self.study_file), warehouse=folder / "warehouse")
+        self.root = self.settings.warehouse
+        self.tables = Tables(self.root)
+
+    def run(self, *, ctd_source: str | None = None, parts: int | None = None) -> list[str]:
+        """Run the study, or its first ``parts`` runs; return the ids of the runs."""
+        settings = self.settings.model_copy(update={"ctd_source": ctd_source})
+        total = len(plan(self.study, settings=settings))
+        runs = run_study(self.study, settings=settings)
+        ids = [run_id for _, (_, run_id, _) in zip(range(parts or total), runs, strict=False)]
+        runs.close()
+        return ids
+
+    @property
+    def defs(self) -> dg.Definitions:
+        return build_defs(settings=self.settings, study=self.study)
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        return open_instance(self.root)
+
+    def check(self, asset: str, name: str, *, partition: str | None) -> dg.AssetCheckResult:
+        """Run one asset check over what is stored now.
+
+        Called directly: Dagster runs a partitioned check only together with its asset.
+        """
+        key = dg.AssetCheckKey(dg.AssetKey(asset.split(".")), name)
+        (definition,) = [d for d in self.defs.asset_checks if key in d.check_keys]
+        context = DirectAssetCheckExecutionContext(
+            dg.build_op_context(partition_key=partition, resources={"warehouse": Warehouse(folder=str(self.root))})
+        )
+        return definition(context)
+
+    def evaluations(self, key: dg.AssetCheckKey) -> list[dg.AssetCheckEvaluation]:
+        """Return all evaluations of a check that Dagster recorded."""
+        history = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+        return [record.event.dagster_event.event_specific_data for record in history]
+
+
+def release_file(path: Path, **changed: object) -> Path:
+    """Write a synthetic release to a file."""
+    write_demo_release(path, spec=DemoRelease(genes=90, diseases=40, associations=400, **changed))
+    return path

@@ -1,0 +1,90 @@
+"""Tiny models for the tests of models, training and inference: each built once, loaded as often as wanted."""
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+
+from bioalign_assets.models.base import resolve_model
+from bioalign_assets.models.loading import LoadedModel, load_base
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.training.spec import ExperimentSpec
+
+torch.set_num_threads(1)  # more spin on a machine with few cores, and sums depend on their number
+
+ARCHITECTURES = ("llama", "mistral", "phi3")
+GENES = tuple(f"{family}{i}" for family in ("TNF", "HLA-DRB", "C1orf") for i in range(1, 9))
+DISEASES = (
+    "Breast Neoplasms", "Diabetes Mellitus, Type 2", "Sjögren's Syndrome", "Asthma", "Alzheimer Disease",
+    "Ménière Disease", "46,XY Sex Reversal 1", "Carcinoma, Non-Small-Cell Lung",
+)  # fmt: skip
+
+
+def associations(genes: tuple[str, ...] = GENES, diseases: tuple[str, ...] = DISEASES) -> pa.Table:
+    """Pairs in which every gene and every disease stands, with the two columns that a tiny model looks at."""
+    return pa.table(
+        {"gene_symbol": genes, "disease_name": [diseases[i % len(diseases)] for i in range(len(genes))]}
+    )
+
+
+@functools.cache
+def warehouse() -> Path:
+    """A folder that lives as long as the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="bioalign-tiny-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def spec_of(architecture: str, **more: object) -> ModelSpec:
+    return ModelSpec.model_validate({"tiny": architecture, "pretraining_steps": 4, **more})
+
+
+@functools.cache
+def resolved(architecture: str) -> ResolvedModel:
+    return resolve_model(
+        spec_of(architecture), name=f"tiny-{architecture}", associations=associations(), warehouse=warehouse()
+    )
+
+
+def load(architecture: str, **more: object) -> LoadedModel:
+    """A fresh copy of the model in memory."""
+    return load_base(resolved(architecture), spec=spec_of(architecture, **more), warehouse=warehouse())
+
+
+def statements(count: int) -> list[str]:
+    """Statements of very different lengths (some longer than the tiny Mistral's window), none twice in a row."""
+    joined = [
+        DISEASES[i % len(DISEASES)] + ", " * (i % 5 == 0) + " and ".join(DISEASES[: i % 4])
+        for i in range(count)
+    ]
+    return [f"{GENES[i * 7 % len(GENES)]} is associated with {joined[i]}" for i in range(count)]
+
+
+def training_rows(count: int) -> pa.Table:
+    """Rows whose label follows from the disease: a thing that can be learned."""
+    return pa.table(
+        {
+            "text": [
+                f"{GENES[i * 7 % len(GENES)]} is associated with {DISEASES[i % len(DISEASES)]}"
+                for i in range(count)
+            ],
+            "label": pa.array([i % len(DISEASES) < len(DISEASES) // 2 for i in range(count)]).cast(pa.int8()),
+        }
+    )
+
+
+def experiment(**more: object) -> ExperimentSpec:
+    """The paper's settings in small."""
+    small = {
+        "train_on": "toy", "evaluate_on": ["toy"], "steps": 6, "rank": 4, "alpha": 8, "learning_rate": 2e-3,
+        "warmup_steps": 2, "batch_size": 4, "accumulation": 1, "gradient_checkpointing": False,
+    }  # fmt: skip
+    settings = small | more
+    if "epochs" in more:
+        del settings["steps"]
+    return ExperimentSpec.model_validate(settings)
