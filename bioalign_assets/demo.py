@@ -1,11 +1,13 @@
 """The whole study once, in this process: every asset partition through Dagster, in the order of the rooms."""
 
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
 from filelock import FileLock, Timeout
 
 from bioalign_assets.definitions import build_defs
@@ -124,9 +126,11 @@ def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun,
 
 
 def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.DagsterInstance) -> str:
+    run_id = str(uuid.uuid4())
     try:
-        result = job.execute_in_process(
+        job.execute_in_process(
             instance=instance,
+            run_id=run_id,
             asset_selection=planned.selection,
             partition_key=planned.partition,
             run_config=_QUIET,
@@ -134,13 +138,26 @@ def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.Dagster
             raise_on_error=True,
         )
     except Exception as error:
+        if isinstance(error, DagsterAssetCheckFailedError):
+            raise _failed_checks(planned, run_id=run_id, instance=instance) from error
         told = _our_error(error)
         if told is not None:
             raise told from error
         raise
-    if not result.success:
-        raise RuntimeError(f"{planned.title}: the run {result.run_id} failed without an error")
-    return result.run_id
+    return run_id
+
+
+def _failed_checks(planned: PlannedRun, *, run_id: str, instance: dg.DagsterInstance) -> BioAlignError:
+    """Return what the blocking checks of a run found, as one error."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    events = [log.dagster_event.asset_check_evaluation_data for log in logs if log.dagster_event is not None]
+    failed = [e for e in events if not e.passed and e.severity == dg.AssetCheckSeverity.ERROR]
+    return WarehouseError(
+        f"Blocking checks of {planned.title}",
+        found="; ".join(f"{e.asset_key.to_user_string()} {e.check_name}: {e.description}" for e in failed),
+        expected="checks that pass",
+        remedy="Nothing that follows was run. `make dev` shows the checks; mend the source or the study file.",
+    )
 
 
 def _our_error(error: BaseException | None) -> BioAlignError | None:

@@ -3,9 +3,11 @@
 import os
 import socket
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
+import psutil  # type: ignore[import-untyped] # its stubs are not among our dependencies
 from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
@@ -23,6 +25,8 @@ concurrency:
     default_limit: 1
 """
 _HOST, _PROCESS = "bioalign/host", "bioalign/process"
+_CLOCK_S = 2.0
+"""The kernel tells when a process started to about a second."""
 
 
 def dagster_home(root: Path) -> Path:
@@ -53,6 +57,7 @@ def mend_killed_runs(instance: dg.DagsterInstance) -> list[str]:
     """Fail the runs whose process on this machine is gone, and free the pool slots that they held.
 
     Without this a run that was killed stays in progress for good, and the next training waits for its slot.
+    Call it before this process starts a run of its own.
 
     :return: the ids of the mended runs
     """
@@ -61,21 +66,24 @@ def mend_killed_runs(instance: dg.DagsterInstance) -> list[str]:
         tags={_HOST: socket.gethostname()},
         statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
     )
-    for run in instance.get_runs(unfinished):
-        if not _is_alive(int(run.tags[_PROCESS])):
+    for record in instance.get_run_records(unfinished):
+        run = record.dagster_run
+        if not _is_at_work(int(run.tags[_PROCESS]), since=record.create_timestamp):
             instance.report_run_failed(run, message="The process that executed this run is gone.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             mended.append(run.run_id)
     return mended
 
 
-def _is_alive(process: int) -> bool:
+def _is_at_work(process: int, *, since: datetime) -> bool:
+    """Whether the process that made a run at a given time can still be the one that has its number."""
     if process == os.getpid():
-        return False  # this process has just started, so the number belonged to an earlier one
+        return False  # this process has no run yet, so the number belonged to an earlier one
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        found = psutil.Process(process)
+        is_younger = found.create_time() > since.timestamp() + _CLOCK_S
+        return not is_younger and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    return True

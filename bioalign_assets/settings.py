@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from bioalign_assets.errors import StudyError
+
 __all__ = ["PROJECT_ROOT", "Settings"]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +34,10 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Return the settings that the environment gives."""
+        """Return the settings that the environment gives.
+
+        :raises StudyError: if the warehouse is not a local folder
+        """
         warehouse = environ.get("BIOALIGN_WAREHOUSE")
         token = environ.get("HF_TOKEN")
         return cls(
@@ -45,8 +50,12 @@ class Settings(BaseModel):
 
 
 def _warehouse(named: str | None) -> Path:
-    if named and "://" in named:
-        return Path(named)  # an object store: Tables says that it is not supported
+    if named and "://" in named:  # as a path it would be a folder s3: right here
+        raise StudyError(
+            f"BIOALIGN_WAREHOUSE={named}", found="an object store or another URL",
+            expected="a folder on this machine",
+            remedy="Name a local folder; a warehouse on object storage is not supported yet.",
+        )  # fmt: skip
     if named:
         return Path(named).expanduser().absolute()
     in_checkout = (PROJECT_ROOT / "workspace.yaml").is_file()

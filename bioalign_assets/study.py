@@ -4,7 +4,9 @@ Partitions derive from it: a *variant* is one cell ``<model>@<experiment>`` that
 only untuned experiments).
 """
 
+import contextlib
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +28,7 @@ UNTUNED = "untuned"
 
 _STUDIES = Path(__file__).parent / "studies"
 BUILT_IN_STUDIES = tuple(sorted(path.stem for path in _STUDIES.glob("*.toml")))
-_NAME = r"^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
 """Names become partition keys, folder names and SQL: small letters, digits, dots and dashes."""
 
 
@@ -74,10 +76,17 @@ class Study(BaseModel):
     def _name_datasets(cls, datasets: Any) -> Any:
         if not isinstance(datasets, Mapping):
             return datasets
-        return {
-            key: {"name": key, **value} if isinstance(value, Mapping) else value
-            for key, value in datasets.items()
-        }
+        named = {}
+        for key, value in datasets.items():
+            if isinstance(value, Mapping):
+                if value.get("name", key) != key:
+                    raise ValueError(
+                        f"{key}.name = {value['name']!r}: its name is in the header, leave this out"
+                    )
+                named[key] = {**value, "name": key}
+            else:
+                named[key] = value
+        return named
 
     @model_validator(mode="after")
     def _cross_references(self) -> Self:
@@ -104,6 +113,8 @@ class Study(BaseModel):
                     problems.append(_unknown(f"{where}.models", model, self.models))
                 elif self.models[model].role == "benchmark" and not experiment.is_untuned:
                     problems.append(f"{where}.models: {model} is a benchmark model, it only runs untuned")
+        if not problems and not self.variants:
+            problems.append("no model takes part in any experiment: a benchmark model only runs untuned")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -150,7 +161,8 @@ def load_study(name_or_path: str) -> Study:
         every wrong key and what is allowed
     """
     path = _STUDIES / f"{name_or_path}.toml" if name_or_path in BUILT_IN_STUDIES else Path(name_or_path)
-    path = path.expanduser()
+    with contextlib.suppress(RuntimeError):  # ~somebody who has no home here: no such file
+        path = path.expanduser()
     if not path.is_file():
         raise StudyError(
             f"BIOALIGN_STUDY={name_or_path}", found="no such file",
@@ -175,13 +187,14 @@ def load_study(name_or_path: str) -> Study:
 
 
 def _is_name(name: str) -> bool:
-    import re
-
-    return re.match(_NAME, name) is not None
+    return _NAME.fullmatch(name) is not None
 
 
 def _bad_name(section: str, name: str) -> str:
-    return f"{section}.{name}: a name has small letters, digits, dots and dashes only"
+    return (
+        f"{section}.{name}: a name has small letters, digits, dots and dashes only, at most 64, "
+        "with a letter or digit at both ends"
+    )
 
 
 def _unknown(key: str, value: str, allowed: Mapping[str, object]) -> str:
@@ -193,6 +206,8 @@ def _unknown(key: str, value: str, allowed: Mapping[str, object]) -> str:
 def _told(problem: Any) -> str:
     """One pydantic error as ``key = value: what is allowed``."""
     key = ".".join(str(part) for part in problem["loc"])
+    if problem["loc"][0:1] == ("datasets",) and problem["loc"][2:] == ("name",):
+        return f"datasets.{problem['loc'][1]}: a dataset's name has small letters, digits and dashes only"
     if problem["type"] == "extra_forbidden":
         siblings = _known_keys(problem["loc"][:-1])
         close = difflib.get_close_matches(str(problem["loc"][-1]), siblings, n=1)

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from bioalign_assets.ctd.changes import changes
 from bioalign_assets.ctd.diseases import read_diseases
-from bioalign_assets.ctd.release import Release, read_associations
+from bioalign_assets.ctd.release import Release, read_associations, read_usable_release
 from bioalign_assets.ctd.report_kind import DISEASES
 from bioalign_assets.ctd.source import RawFile, fetch
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
@@ -42,7 +42,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
             into=warehouse.raw / "ctd",
             demo=lambda path: write_demo_release(path, spec=study.demo_release),
             stem="CTD_curated_genes_diseases",
-            verify=read_associations,
+            verify=read_usable_release,
         )
         rows = _release_row(raw, read=read, warehouse=warehouse)
         return materialized(

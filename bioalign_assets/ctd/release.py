@@ -10,13 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from bioalign_assets.ctd.columns import FieldForm, require_form, split_lists
+from bioalign_assets.ctd.quality import curated_rows_exist
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS
 from bioalign_assets.ctd.table_file import Batch, open_table
 from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["Release", "read_associations"]
+__all__ = ["Release", "read_associations", "read_usable_release"]
 
 _SCHEMA = TABLES["ctd.associations"]
 # the full report has these beside the curated one's; a row in it without direct evidence was inferred through
@@ -68,6 +69,25 @@ class Release:
     report_created_problem: str
     content_sha256: str
     inferred_rows_skipped: int
+
+
+def read_usable_release(path: Path) -> Release:
+    """Parse a file of associations and see that something can be curated from it.
+
+    What goes into force is read by this: a release without direct evidence is refused before it is kept.
+
+    :raises ReleaseError: also if no row has direct evidence
+    """
+    release = read_associations(path)
+    curated = curated_rows_exist(release.associations)
+    if not curated.passed:
+        raise ReleaseError(
+            str(path),
+            found=f"no curated row: {curated.summary}",
+            expected="rows whose DirectEvidence is marker/mechanism or therapeutic",
+            remedy=f"The last good release stays in force. {ASSOCIATIONS.by_hand}",
+        )
+    return release
 
 
 def read_associations(path: Path) -> Release:

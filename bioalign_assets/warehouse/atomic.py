@@ -4,6 +4,7 @@ A temporary name always bears the suffix ``.partial``: nothing that reads the wa
 and :func:`remove_leftovers` clears those that a killed process left behind.
 """
 
+import glob
 import os
 import shutil
 import time
@@ -59,13 +60,18 @@ def publish_directory(parent: Path, build: Callable[[Path], str]) -> Path:
         _remove(aside)
 
 
-def remove_leftovers(folder: Path, *, older_than_s: float = LEFTOVER_AGE_S) -> list[Path]:
-    """Remove the temporary files and directories that killed processes left right below ``folder``."""
+def remove_leftovers(folder: Path, *, start: str = "", older_than_s: float = LEFTOVER_AGE_S) -> list[Path]:
+    """Remove the temporary files and directories that killed processes left right below ``folder``.
+
+    :param start: remove only what has names that begin so
+    :param older_than_s: seconds since the last change
+    :return: what was removed
+    """
     if not folder.is_dir():
         return []
     now = time.time()
     stale = []
-    for path in folder.glob(f"*{PARTIAL_SUFFIX}*"):
+    for path in folder.glob(f"{glob.escape(start)}*{PARTIAL_SUFFIX}*"):
         try:
             is_stale = now - path.stat().st_mtime > older_than_s
         except FileNotFoundError:  # its owner has just finished

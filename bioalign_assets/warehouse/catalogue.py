@@ -1,25 +1,33 @@
 """``bioalign.duckdb``: views over exactly the current files of every table, for anyone with DuckDB.
 
 The file is built anew beside the old one and renamed over it after every commit. Sessions that are open keep
-reading the files that they saw, new ones see the new state, and nobody waits: DuckDB's lock is never needed.
+reading the files that they saw, new ones see the new state, and nobody waits.
+
+There are two copies. ``bioalign.duckdb`` is for people, who may open it to read and write: DuckDB then locks that
+file, and its log (``.wal``) bars everyone from a newer one under the same name. So our own sessions read the other,
+``.catalogue.duckdb``, which nobody ever writes to.
 """
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from filelock import FileLock
 
+from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.atomic import remove_leftovers, written_aside
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["CATALOGUE", "catalogue_path", "open_catalogue", "rebuild_catalogue"]
+__all__ = ["CATALOGUE", "catalogue_path", "open_catalogue", "own_catalogue_path", "rebuild_catalogue"]
 
 CATALOGUE = "bioalign.duckdb"
+_OWN_CATALOGUE = ".catalogue.duckdb"
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
@@ -32,50 +40,89 @@ _SQL_TYPES = {
 
 
 def catalogue_path(root: Path) -> Path:
-    """Return the path of the catalogue of a warehouse folder."""
+    """Return the path of the catalogue of a warehouse folder, for people."""
     return root.absolute() / CATALOGUE
+
+
+def own_catalogue_path(root: Path) -> Path:
+    """Return the path of the copy that assets and commands read; open it read-only, always."""
+    return root.absolute() / _OWN_CATALOGUE
 
 
 def rebuild_catalogue(tables: Tables) -> Path:
     """Build the catalogue over the tables as they are now, and put it in the place of the old one.
 
     One process builds at a time (an inter-process lock), so the last one to build has seen every commit.
+
+    :return: the path of the catalogue for people
     """
-    target = catalogue_path(tables.root)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(".catalogue.lock")):
-        remove_leftovers(target.parent)
-        with written_aside(target) as aside, duckdb.connect(aside) as connection:
-            connection.begin()  # one transaction: a commit for each of the comments would cost half a second
+    own, public = own_catalogue_path(tables.root), catalogue_path(tables.root)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(own.with_name(".catalogue.lock")):
+        for name in (own.name, public.name):  # the lock is ours: who was at work on these was killed
+            remove_leftovers(own.parent, start=f"{name}.", older_than_s=0)
+        with written_aside(own) as aside:
+            _build(aside, tables=tables)
+        with written_aside(public) as aside:
+            shutil.copyfile(own, aside)
+            # a session that wrote to the old file left its log here, and DuckDB would take it for the new file's
+            public.with_name(f"{public.name}.wal").unlink(missing_ok=True)
+    return public
+
+
+def _build(path: Path, *, tables: Tables) -> None:
+    with duckdb.connect(path) as connection:
+        connection.begin()  # one transaction: a commit for each of the comments would cost half a second
+        connection.execute(
+            "CREATE TABLE catalogued (table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR)"
+        )
+        for schema in TABLES.values():
+            delta = tables.create(schema)
+            files = _files(delta, schema=schema)
+            _create_view(connection, schema=schema, files=list(files), root=tables.root)
             connection.execute(
-                "CREATE TABLE catalogued (table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR)"
+                "INSERT INTO catalogued VALUES (?, ?, ?, ?)",
+                [schema.full_name, delta.version(), len(files), schema.row],
             )
-            for schema in TABLES.values():
-                delta = tables.create(schema)
-                files = _files(delta, root=tables.root)
-                _create_view(connection, schema=schema, files=files, root=tables.root)
-                connection.execute(
-                    "INSERT INTO catalogued VALUES (?, ?, ?, ?)",
-                    [schema.full_name, delta.version(), len(files), schema.row],
-                )
-                if schema.full_name == "inference.embeddings":
-                    _create_model_views(connection, files=files)
-            connection.commit()
-    return target
+            if schema.full_name == "inference.embeddings":
+                _create_model_views(connection, variants=set(files.values()))
+        connection.commit()
 
 
 @contextmanager
 def open_catalogue(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a read-only session on the catalogue; close it at the end of the block."""
-    connection = duckdb.connect(catalogue_path(root), read_only=True)
+    """Give a read-only session on the catalogue; close it at the end of the block.
+
+    It reads the tables below ``root``, also after the folder was moved.
+
+    :raises WarehouseError: if the warehouse has no catalogue yet
+    """
+    path = own_catalogue_path(root)
+    if not path.is_file():
+        raise WarehouseError(
+            f"Warehouse {root.absolute()}",
+            found="no catalogue",
+            expected=f"the file {path.name}, which every run makes",
+            remedy="Run bioalign demo, or name another folder in BIOALIGN_WAREHOUSE.",
+        )
+    connection = duckdb.connect(path, read_only=True)
     try:
+        connection.execute(f"SET VARIABLE bioalign_root = {_text(str(path.parent))}")
         yield connection
     finally:
         connection.close()
 
 
-def _files(delta: DeltaTable, *, root: Path) -> list[Path]:
-    return sorted(Path(uri).relative_to(root.absolute()) for uri in delta.file_uris())
+def _files(delta: DeltaTable, *, schema: TableSchema) -> Mapping[Path, str | None]:
+    """Return the current files of a table, below the warehouse folder, each with its partition's key."""
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    paths = actions["path"].to_pylist()
+    keys = [None] * len(paths)
+    if schema.partitioned_by is not None:
+        keys = actions[f"partition.{schema.partitioned_by}"].to_pylist()
+    folder = Path("tables") / schema.room / schema.name
+    # the log writes paths as URLs
+    return dict(sorted(zip((folder / unquote(path) for path in paths), keys, strict=True)))
 
 
 def sql_type(type_: pa.DataType) -> str:
@@ -113,11 +160,9 @@ def _create_view(
         )
 
 
-def _create_model_views(connection: duckdb.DuckDBPyConnection, *, files: list[Path]) -> None:
+def _create_model_views(connection: duckdb.DuckDBPyConnection, *, variants: set[str | None]) -> None:
     """Create one view a model with the embedding as FLOAT[d], which array_cosine_similarity needs."""
-    # Folder names: variant=<model>%40<experiment>; one row of one file tells the width.
-    models = sorted({file.parent.name.removeprefix("variant=").split("%40")[0] for file in files})
-    for model in models:
+    for model in sorted({variant.split("@")[0] for variant in variants if variant}):
         width = connection.execute(
             "SELECT len(embedding) FROM inference.embeddings WHERE model = ? LIMIT 1", [model]
         ).fetchone()

@@ -5,91 +5,32 @@ A partition is replaced as one commit, other partitions stay as they are, and se
 once. Every commit bears the data version and the run that made it.
 """
 
-import json
+import random
+import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from bioalign_assets.errors import WarehouseError
+from bioalign_assets.warehouse.conform import conform, in_order
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 
 __all__ = ["Tables", "conform"]
 
-_OBJECT_STORES = ("s3://", "gs://", "az://", "abfs://")
-
-
-def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
-    """Return the table with exactly the schema's columns and types, rows in the order of its unique columns.
-
-    :raises WarehouseError: if a column is missing or unknown, has a type that does not convert without loss,
-        holds a null that the schema forbids, or a value outside its allowed set or range
-    """
-    wanted = schema.arrow
-    missing = [name for name in wanted.names if name not in table.column_names]
-    unknown = [name for name in table.column_names if name not in wanted.names]
-    if missing or unknown:
-        raise WarehouseError(
-            f"Table {schema.full_name}",
-            found=f"columns missing: {missing or 'none'}; columns unknown: {unknown or 'none'}",
-            expected=f"exactly {wanted.names}",
-            remedy="Make the asset and bioalign_assets/warehouse/schemas.py agree.",
-        )
-    try:
-        table = table.select(wanted.names).cast(wanted)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise WarehouseError(
-            f"Table {schema.full_name}",
-            found=f"a column that does not convert ({error})",
-            expected=f"the types {dict(zip(wanted.names, map(str, wanted.types), strict=True))}",
-            remedy="Make the asset and bioalign_assets/warehouse/schemas.py agree.",
-        ) from error
-    for column in schema.columns:
-        problem = _problem(table.column(column.name), column_name=column.name, schema=schema)
-        if problem:
-            raise WarehouseError(
-                f"Table {schema.full_name}, column {column.name}",
-                found=problem,
-                expected=column.unit_or_range or "a value in every row",
-                remedy="Nothing was written; the rows of the last good run are still there.",
-            )
-    # one order for the same rows: the content hash is then the same before writing and after reading
-    return _in_order(table, schema=schema)
-
-
-def _in_order(table: pa.Table, *, schema: TableSchema) -> pa.Table:
-    if not schema.unique or not len(table):
-        return table
-    return table.sort_by([(name, "ascending") for name in schema.unique])
-
-
-def _problem(values: pa.ChunkedArray, *, column_name: str, schema: TableSchema) -> str | None:
-    column = schema.by_name[column_name]
-    if values.null_count and not column.nullable:
-        return f"{values.null_count} empty values"
-    if column.allowed is not None:
-        allowed = pa.array(column.allowed, type=column.type)
-        others = pc.unique(values.filter(pc.invert(pc.is_in(values, value_set=allowed)))).to_pylist()
-        if [other for other in others if other is not None]:
-            return f"the values {others[:5]}"
-    if (
-        pa.types.is_floating(column.type)
-        and not pc.all(pc.is_finite(values.drop_null())).as_py()
-        and len(values)
-    ):
-        return "values that are not finite numbers"
-    if column.minimum is not None or column.maximum is not None:
-        bounds = pc.min_max(values)
-        low, high = bounds["min"].as_py(), bounds["max"].as_py()
-        if low is not None and column.minimum is not None and low < column.minimum:
-            return f"the value {low}"
-        if high is not None and column.maximum is not None and high > column.maximum:
-            return f"the value {high}"
-    return None
+_OBJECT_STORE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""The start of a URL, also where a path has made one slash of two."""
+_UNUSABLE = "%[]^|\\\n\r\t*?="
+"""What delta-rs can't have in a path (it panics or reads another folder), or DuckDB takes for a pattern."""
+_ATTEMPTS = 20
+_LOG_KEPT = {"delta.logRetentionDuration": "interval 1000 weeks"}
+"""Commits are told to be forgotten after 30 days otherwise, and the releases before this one with them."""
+_FULL_VACUUM_HOURS = 24
 
 
 @dataclass(frozen=True)
@@ -99,12 +40,20 @@ class Tables:
     root: Path
 
     def __post_init__(self) -> None:
-        if str(self.root).startswith(_OBJECT_STORES):
+        if _OBJECT_STORE.match(str(self.root)):
             raise WarehouseError(
                 f"BIOALIGN_WAREHOUSE={self.root}",
-                found="an object store",
+                found="an object store or another URL",
                 expected="a folder on this machine",
                 remedy="Name a local folder; a warehouse on object storage is not supported yet.",
+            )
+        bad = sorted(set(str(self.root.absolute())) & set(_UNUSABLE))
+        if bad:
+            raise WarehouseError(
+                f"BIOALIGN_WAREHOUSE={self.root}",
+                found=f"the characters {' '.join(map(repr, bad))} in the path",
+                expected="a path without any of % [ ] ^ | * ? = \\ and control characters",
+                remedy="Name another folder; the table format can't work in this one.",
             )
 
     def folder(self, schema: TableSchema) -> Path:
@@ -125,25 +74,35 @@ class Tables:
         try:
             table = DeltaTable(folder)
         except TableNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
+            table = self._create_empty(schema, folder=folder)
+        expected = Schema.from_arrow(schema.arrow)
+        partitioned_by = [schema.partitioned_by] if schema.partitioned_by else []
+        if table.schema() != expected or table.metadata().partition_columns != partitioned_by:
+            raise WarehouseError(
+                f"Table {schema.full_name} in {folder}",
+                found=f"the columns {_told(table.schema())}, written by another version of BioAlign",
+                expected=f"{_told(expected)}, partitioned by {schema.partitioned_by or 'nothing'}",
+                remedy="Move the folder away (or name another BIOALIGN_WAREHOUSE) and materialise the table anew.",
+            )
+        return table
+
+    @staticmethod
+    def _create_empty(schema: TableSchema, *, folder: Path) -> DeltaTable:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
             DeltaTable.create(
                 folder,
                 schema=schema.arrow,
                 name=schema.full_name,
                 description=schema.row,
                 partition_by=[schema.partitioned_by] if schema.partitioned_by else None,
+                configuration=_LOG_KEPT,
                 mode="ignore",
             )
-            table = DeltaTable(folder)
-        stored = [field.name for field in table.schema().fields]
-        if stored != schema.arrow.names:
-            raise WarehouseError(
-                f"Table {schema.full_name} in {folder}",
-                found=f"the columns {stored}, written by another version of BioAlign",
-                expected=f"{schema.arrow.names}",
-                remedy="Move the folder away (or name another BIOALIGN_WAREHOUSE) and materialise the table anew.",
-            )
-        return table
+        except DeltaError:
+            if not DeltaTable.is_deltatable(str(folder)):  # else another process created it just now
+                raise
+        return DeltaTable(folder)
 
     def write(
         self,
@@ -158,7 +117,8 @@ class Tables:
         :param table: its rows; for a partition, the partition column holds that key alone
         :param partition: key of the partition, for a partitioned table
         :param commit_info: kept with the commit: data version, run id, provenance
-        :return: the version number of the commit
+        :return: number of the version that holds the rows (the commit's own, or a later one where another
+            process has written another partition meanwhile)
         :raises WarehouseError: if the rows don't fit the schema; nothing is written then
         """
         key = schema.partitioned_by
@@ -176,14 +136,31 @@ class Tables:
                     expected=f"rows of {partition} alone",
                     remedy="Write each partition by itself.",
                 )
-        delta = self.create(schema)
-        write_deltalake(
-            delta,
-            table,
-            mode="overwrite",
-            predicate=None if partition is None else f"{key} = '{partition}'",
-            commit_properties=CommitProperties(custom_metadata=dict(commit_info or {})),
-        )
+        # Without a predicate two first writers of a table would both succeed and leave their rows side by side.
+        rows_replaced = "true" if partition is None else f"{key} = {_sql_text(partition)}"
+        for attempt in range(_ATTEMPTS):
+            delta = self.create(schema)
+            try:
+                write_deltalake(
+                    delta,
+                    table,
+                    mode="overwrite",
+                    predicate=rows_replaced,
+                    commit_properties=CommitProperties(custom_metadata=dict(commit_info or {})),
+                )
+            except CommitFailedError as error:
+                # Another process has replaced the same rows meanwhile. The whole of them is written, so writing
+                # over its commit is right, and the last writer wins.
+                if attempt == _ATTEMPTS - 1:
+                    raise WarehouseError(
+                        f"Table {schema.full_name}",
+                        found=f"{_ATTEMPTS} commits in a row overtaken by other processes ({error})",
+                        expected="a moment without another writer of the same rows",
+                        remedy="See which runs materialise this partition at the same time, and run this one again.",
+                    ) from error
+                time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 - it spreads the writers
+            else:
+                break
         return delta.version()
 
     def read(
@@ -191,35 +168,58 @@ class Tables:
     ) -> pa.Table:
         """Return the rows, in the order of the table's unique columns (or as written, where it has none).
 
-        :param partitions: keys to read; all by default
+        :param partitions: keys to read; all by default. One that was never written has no rows.
         :param version: an earlier version of the table; the newest by default
+        :raises WarehouseError: if the version never was, or was vacuumed
         """
+        if partitions is not None and schema.partitioned_by is None:
+            raise ValueError(f"{schema.full_name} is not partitioned, the partitions given are {partitions}")
         delta = self.create(schema)
-        if version is not None:
-            delta.load_as_version(version)
         filters = None
         if partitions is not None:
             if not partitions:
                 return schema.arrow.empty_table()
             filters = [(schema.partitioned_by, "in", list(partitions))]
-        table = delta.to_pyarrow_table(filters=filters).select(schema.arrow.names).cast(schema.arrow)
-        return _in_order(table, schema=schema)
+        try:
+            if version is not None:
+                delta.load_as_version(version)
+            table = delta.to_pyarrow_table(filters=filters)
+        except (DeltaError, FileNotFoundError, OverflowError) as error:
+            if version is None:
+                raise
+            raise WarehouseError(
+                f"Table {schema.full_name}",
+                found=f"no version {version} that can be read ({error})",
+                expected="a version of its commits whose files were not vacuumed",
+                remedy="Name another version, or leave it out to read the newest.",
+            ) from error
+        return in_order(table.select(schema.arrow.names).cast(schema.arrow), schema=schema)
 
     def commits(self, schema: TableSchema) -> list[dict[str, object]]:
         """Return the table's commits, newest first, each with its version, time and commit info."""
         return list(self.create(schema).history())
 
     def vacuum(self, *, older_than_hours: int) -> dict[str, int]:
-        """Remove files that no version younger than ``older_than_hours`` needs; return how many a table."""
+        """Remove files that no version younger than ``older_than_hours`` needs; return how many a table.
+
+        From a day on this includes what killed writers left; below, it might be at work still and stays.
+        """
         removed = {}
         for schema in TABLES.values():
             gone = self.create(schema).vacuum(
-                retention_hours=older_than_hours, dry_run=False, enforce_retention_duration=False
-            )
+                retention_hours=older_than_hours, dry_run=False, enforce_retention_duration=False,
+                full=older_than_hours >= _FULL_VACUUM_HOURS,
+            )  # fmt: skip
             removed[schema.full_name] = len(gone)
         return removed
 
 
-def provenance_json(values: Mapping[str, object]) -> str:
-    """Return a provenance record as JSON with sorted keys, so that equal records are equal text."""
-    return json.dumps(values, sort_keys=True, default=str)
+def _sql_text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _told(schema: Schema) -> str:
+    return ", ".join(
+        f"{field.name} {pa.field(field.to_arrow()).type}{'' if field.nullable else ' not null'}"
+        for field in schema.fields
+    )

@@ -1,0 +1,185 @@
+"""Whole processes: the command line, a kill in the middle, two at once, the real webserver, several processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bioalign_assets.instance import dagster_home
+from bioalign_assets.settings import PROJECT_ROOT
+from bioalign_assets.warehouse.catalogue import open_catalogue
+from bioalign_assets_tests.micro import Micro
+
+pytestmark = pytest.mark.slow
+
+
+def environment(micro: Micro, **more: str) -> dict[str, str]:
+    return os.environ | {
+        "BIOALIGN_STUDY": str(micro.study_file),
+        "BIOALIGN_WAREHOUSE": str(micro.root),
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
+
+
+def bioalign(micro: Micro, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bioalign_assets.cli", *arguments],
+        env=environment(micro, **more), capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def leaderboard_rows(micro: Micro) -> int:
+    with open_catalogue(micro.root) as connection:
+        return connection.execute("SELECT count(*) FROM report.leaderboard").fetchone()[0]
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Micro:
+    return Micro(tmp_path)
+
+
+def test_the_demo_prints_leaderboard_times_and_where_to_look(fresh):
+    done = bioalign(fresh, "demo")
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "Micro study", "10/10", "report", "tiny-llama", "tiny-benchmark", "popularity", "baseline", "AUROC [95%]",
+        "Where the time went", "Where to look next", "make dev", "from report.leaderboard",
+        "None of 1 tuned models beats the popularity baseline", 
+    ):  # fmt: skip
+        assert part in done.stdout, part
+    assert done.stderr == ""
+    again = bioalign(fresh, "leaderboard")
+    assert again.returncode == 0
+    assert "popularity" in again.stdout
+
+
+def test_a_bad_source_is_one_paragraph_and_exit_status_1(fresh):
+    done = bioalign(fresh, "demo", BIOALIGN_CTD_SOURCE="/no/such/file.csv")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "/no/such/file.csv: found nothing there" in done.stderr
+
+
+def test_a_bad_study_is_one_paragraph_and_exit_status_1(fresh):
+    for command in ("demo", "dev", "leaderboard"):
+        done = bioalign(fresh, command, BIOALIGN_STUDY="dmeo")
+        if command == "leaderboard":  # needs no study, only the tables
+            assert "found no rows" in done.stderr
+        else:
+            assert "BIOALIGN_STUDY=dmeo: found no such file" in done.stderr
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bioalign_assets.cli", "demo"],
+        env=environment(fresh), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    for line in process.stdout:
+        if "7/10" in line:  # the next run trains
+            break
+    second = bioalign(fresh, "demo")
+    assert second.returncode == 1
+    assert "found another bioalign demo at work in it" in second.stderr
+    time.sleep(2.0)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = bioalign(fresh, "demo")
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_rows(fresh) > 0
+    unfinished = [run for run in fresh.instance.get_runs() if not run.is_finished]
+    assert unfinished == []
+    for run in fresh.instance.get_runs():
+        assert run.status.value in {"SUCCESS", "FAILURE"}
+    partial = [path for path in fresh.root.rglob("*.partial*") if path.parent.name not in {"adapters", "models"}]
+    assert partial == []
+
+
+def test_dagsters_own_command_line_runs_steps_in_several_processes(fresh):
+    fresh.run(parts=1)
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "dagster", "asset", "materialize", "-m", "bioalign_assets.definitions",
+            "--select", "curation/pairs,curation/profile,evaluation/baselines", "--partition", "stable",
+        ],
+        env=environment(fresh, DAGSTER_HOME=str(dagster_home(fresh.root))),
+        capture_output=True, text=True, timeout=240, check=False, cwd=PROJECT_ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    with open_catalogue(fresh.root) as connection:
+        assert connection.execute("SELECT count(*) FROM curation.pairs").fetchone() == (800,)
+        assert connection.execute("SELECT count(DISTINCT dataset) FROM evaluation.baselines").fetchone() == (1,)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def graphql(port: int, query: str) -> dict:
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        f"http://127.0.0.1:{port}/graphql",
+        data=json.dumps({"query": query}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        return json.load(answer)["data"]
+
+
+def test_the_ui_shows_the_runs_of_the_demo(micro, tmp_path):
+    port = free_port()
+    log = (tmp_path / "dev.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bioalign_assets.cli", "dev", "-p", str(port)],
+        env=environment(micro), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        data = wait_for(port, process)
+        runs = data["runsOrError"]["results"]
+        assert len(runs) >= 10
+        assert {run["status"] for run in runs} == {"SUCCESS"}
+        assets = {"/".join(node["assetKey"]["path"]): node for node in data["assetNodes"]}
+        assert assets["report/leaderboard"]["groupName"] == "report"
+        assert len(assets["report/leaderboard"]["assetMaterializations"]) == 1
+        assert set(assets["training/adapter"]["partitionKeys"]) == {v.key for v in micro.study.variants}
+        assert assets["training/adapter"]["kinds"]
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+
+
+def wait_for(port: int, process: subprocess.Popen) -> dict:
+    query = """{
+      runsOrError { ... on Runs { results { status } } }
+      assetNodes { assetKey { path } groupName kinds partitionKeys assetMaterializations(limit: 1) { timestamp } }
+    }"""
+    for _ in range(90):
+        assert process.poll() is None, "bioalign dev ended"
+        try:
+            data = graphql(port, query)
+        except OSError:
+            time.sleep(1)
+            continue
+        if data["assetNodes"]:
+            return data
+        time.sleep(1)
+    raise AssertionError("the webserver did not answer")
+
+
+def test_workspace_yaml_names_the_definitions():
+    assert "bioalign_assets.definitions" in Path(PROJECT_ROOT / "workspace.yaml").read_text()

@@ -1,0 +1,111 @@
+"""What the trainer really sees: padding that is masked and not learned, and every sample once an epoch."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from bioalign_assets.training import qlora
+from bioalign_assets.training.qlora import train_adapter
+from bioalign_assets_tests import tiny_models
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The batches of each training, as they reach the model's forward pass."""
+    batches = []
+    original = qlora.SFTTrainer.compute_loss
+
+    def compute_loss(self, model, inputs, *args, **more):
+        batches.append({name: value.clone() for name, value in inputs.items()})
+        return original(self, model, inputs, *args, **more)
+
+    monkeypatch.setattr(qlora.SFTTrainer, "compute_loss", compute_loss)
+    return batches
+
+
+def train(tmp_path, architecture="llama", *, rows=18, loaded=None, **more):
+    return train_adapter(
+        tiny_models.training_rows(rows) if isinstance(rows, int) else rows,
+        loaded=loaded or tiny_models.load(architecture),
+        spec=tiny_models.experiment(**more),
+        adapters=tmp_path / "adapters",
+        name="toy",
+    )
+
+
+@pytest.mark.parametrize("loss", ["answer", "full"])
+@pytest.mark.parametrize("pads_with_end", [False, True])
+def test_padding_is_masked_and_not_learned(tmp_path, seen, architecture, loss, pads_with_end):
+    loaded = tiny_models.load(architecture)
+    tokenizer = loaded.tokenizer
+    if pads_with_end:
+        tokenizer.pad_token = tokenizer.eos_token
+    rows = tiny_models.pa.table({"text": tiny_models.statements(12), "label": [1, 0] * 6})
+    train(tmp_path, loaded=loaded, rows=rows, epochs=1, loss=loss)
+    is_padded = False
+    for batch in seen:
+        ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
+        lengths = mask.sum(dim=1)
+        is_padded |= bool((lengths < ids.shape[1]).any())
+        assert lengths.max() == ids.shape[1]  # no longer than its longest sample
+        for row, length in enumerate(lengths):
+            assert mask[row, :length].all()  # padded on the right
+            assert (ids[row, length:] == tokenizer.pad_token_id).all()
+            assert (labels[row, length:] == -100).all()
+            assert (
+                labels[row, length - 1] == ids[row, length - 1] == tokenizer.eos_token_id
+            )  # the end is learned
+            counted = labels[row] != -100
+            assert counted.sum() == (2 if loss == "answer" else length)
+            assert torch.equal(labels[row][counted], ids[row][counted])
+    assert is_padded
+
+
+def test_every_sample_comes_once_an_epoch_in_an_order_of_the_seed(tmp_path, seen):
+    def texts():
+        tokenizer = tiny_models.load("llama").tokenizer
+        return [
+            t for batch in seen for t in tokenizer.batch_decode(batch["input_ids"], skip_special_tokens=True)
+        ]
+
+    train(tmp_path, rows=18, epochs=2)
+    two_epochs = texts()
+    assert set(Counter(two_epochs).values()) == {2}
+    assert Counter(two_epochs[:18]) == Counter(two_epochs[18:])
+    assert two_epochs[:18] != two_epochs[18:]
+    seen.clear()
+    train(tmp_path, rows=18, epochs=1, seed=7)
+    assert texts() != two_epochs[:18]
+    assert Counter(texts()) == Counter(two_epochs[:18])
+
+
+@pytest.mark.parametrize(
+    ("more", "steps"),
+    [
+        ({"steps": 3}, 3),  # less than an epoch
+        ({"steps": 12}, 12),  # more than two: the last step of an epoch holds two samples only
+        ({"steps": 4, "batch_size": 2, "accumulation": 4}, 4),
+        ({"epochs": 1}, 5),
+        ({"epochs": 2, "batch_size": 2, "accumulation": 2}, 10),
+        ({"epochs": 0.5}, 3),
+        ({"epochs": 1, "batch_size": 64}, 1),
+    ],
+)
+def test_steps_and_samples_are_those_that_were_made(tmp_path, seen, more, steps):
+    training = train(tmp_path, rows=18, **more)
+    assert training.steps == steps
+    assert training.samples == sum(len(batch["input_ids"]) for batch in seen)
+    assert training.log["step"].to_pylist() == list(range(1, steps + 1))
+
+
+def test_accumulation_is_one_larger_batch(tmp_path):
+    """Two halves of a batch, accumulated, learn what the whole learns: the mean over all answers in it."""
+    rows = tiny_models.pa.table({"text": tiny_models.statements(16), "label": [1, 0] * 8})
+    for loss in ("answer", "full"):  # with full the halves hold unequal numbers of tokens
+        whole = train(tmp_path, rows=rows, batch_size=8, accumulation=1, loss=loss, steps=4)
+        halves = train(tmp_path, rows=rows, batch_size=4, accumulation=2, loss=loss, steps=4)
+        assert halves.log["loss"].to_pylist() == pytest.approx(whole.log["loss"].to_pylist(), rel=1e-3)
+        assert halves.log["grad_norm"].to_pylist() == pytest.approx(
+            whole.log["grad_norm"].to_pylist(), rel=1e-2
+        )
