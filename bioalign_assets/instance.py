@@ -17,6 +17,8 @@ __all__ = ["dagster_home", "mend_killed_runs", "open_instance", "owner_tags"]
 
 _SETTINGS = """\
 # Written by BioAlign when the warehouse was made; yours to change.
+nux:
+  enabled: false  # no pop-up at the first visit
 telemetry:
   enabled: false
 concurrency:

@@ -108,7 +108,9 @@ class Micro:
         key = dg.AssetCheckKey(dg.AssetKey(asset.split(".")), name)
         (definition,) = [d for d in self.defs.asset_checks if key in d.check_keys]
         context = DirectAssetCheckExecutionContext(
-            dg.build_op_context(partition_key=partition, resources={"warehouse": Warehouse(folder=str(self.root))})
+            dg.build_op_context(
+                partition_key=partition, resources={"warehouse": Warehouse(folder=str(self.root))}
+            )
         )
         return definition(context)
 

@@ -126,7 +126,9 @@ def stored_provenance(text: str, *, variant: str) -> AdapterProvenance:
     try:
         return AdapterProvenance.model_validate_json(text)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()
+        )
         raise ProvenanceError(
             f"Adapter of {variant}",
             found=f"a provenance record that can't be read ({problems})",

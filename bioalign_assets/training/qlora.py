@@ -268,7 +268,8 @@ def _log_table(history: list[dict[str, Any]], *, name: str) -> pa.Table:
                 "step": entry["step"],
                 "loss": float(entry["loss"]),
                 "learning_rate": float(entry["learning_rate"]),
-                "grad_norm": float(entry["grad_norm"]),
+                # no number where the loss scaler of float16 skips a step: that is no fault of the training
+                "grad_norm": norm if math.isfinite(norm := float(entry["grad_norm"])) else None,
                 "tokens_per_s": (tokens - tokens_before) / max(seconds - seconds_before, 1e-9),
             }
         )

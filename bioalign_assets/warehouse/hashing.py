@@ -61,7 +61,8 @@ def _update(digest: Any, values: pa.ChunkedArray) -> None:
         values = values.cast(pa.timestamp("us", tz=kind.tz)).cast(pa.int64())
     if pa.types.is_floating(values.type):
         # one bit pattern for every NaN and one for zero
-        reals = _numpy(pc.fill_null(values, 0.0)) + 0.0
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            reals = _numpy(pc.fill_null(values, 0.0)) + 0.0
         digest.update(np.where(np.isnan(reals), np.array(np.nan, dtype=reals.dtype), reals).tobytes())
         return
     if not pa.types.is_integer(values.type):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from filelock import FileLock
 
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.conform import conform, in_order
@@ -89,7 +90,8 @@ class Tables:
     @staticmethod
     def _create_empty(schema: TableSchema, *, folder: Path) -> DeltaTable:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
+        # mode="ignore" alone lets two processes create one table, the second time over the first one's rows
+        with FileLock(folder / ".create.lock"):
             DeltaTable.create(
                 folder,
                 schema=schema.arrow,
@@ -99,9 +101,6 @@ class Tables:
                 configuration=_LOG_KEPT,
                 mode="ignore",
             )
-        except DeltaError:
-            if not DeltaTable.is_deltatable(str(folder)):  # else another process created it just now
-                raise
         return DeltaTable(folder)
 
     def write(
@@ -136,6 +135,8 @@ class Tables:
                     expected=f"rows of {partition} alone",
                     remedy="Write each partition by itself.",
                 )
+        if not schema.unique:
+            table = table.combine_chunks()  # chunks are written in any order, and no key brings it back
         # Without a predicate two first writers of a table would both succeed and leave their rows side by side.
         rows_replaced = "true" if partition is None else f"{key} = {_sql_text(partition)}"
         for attempt in range(_ATTEMPTS):

@@ -59,7 +59,9 @@ def not_utf8(release: str) -> tuple[str, bytes]:
 
 
 def no_curated_row(release: str) -> tuple[str, bytes]:
-    return "release.csv", re.sub(r"marker/mechanism\|therapeutic|marker/mechanism|therapeutic", "", release).encode()
+    return "release.csv", re.sub(
+        r"marker/mechanism\|therapeutic|marker/mechanism|therapeutic", "", release
+    ).encode()
 
 
 def stored(micro: Micro) -> dict[str, object]:
@@ -107,7 +109,9 @@ def test_a_bad_release_is_told_and_the_last_good_one_stays(good, release, tmp_pa
         assert after[table].equals(rows), table
     assert partial_files(good) == []
     with open_catalogue(good.root) as connection:
-        assert connection.execute("SELECT count(*) FROM curation.pairs WHERE dataset = 'published'").fetchone() == (800,)
+        assert connection.execute(
+            "SELECT count(*) FROM curation.pairs WHERE dataset = 'published'"
+        ).fetchone() == (800,)
 
 
 def test_after_a_bad_release_a_good_one_runs(good, tmp_path):
@@ -121,7 +125,7 @@ def test_after_a_bad_release_a_good_one_runs(good, tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('lerning_rate = 1e-3', ["experiments.paper.lerning_rate", "unknown key", "learning_rate"]),
+        ("lerning_rate = 1e-3", ["experiments.paper.lerning_rate", "unknown key", "learning_rate"]),
         ('rank = "high"', ["experiments.paper.rank", "'high'"]),
     ],
 )
@@ -139,10 +143,13 @@ def test_an_unknown_or_wrong_study_key_is_named(tmp_path, line, told):
 def test_a_model_that_cannot_be_found_is_told(good, tmp_path, monkeypatch):
     import huggingface_hub.constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # as on a machine without a network
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HF_HUB_OFFLINE", True
+    )  # as on a machine without a network
     study_file = tmp_path / "study.toml"
     study_file.write_text(
-        STUDY.replace('tiny = "llama"\npretraining_steps = 2', 'repo_id = "nobody/no-such-model"'), encoding="utf-8"
+        STUDY.replace('tiny = "llama"\npretraining_steps = 2', 'repo_id = "nobody/no-such-model"'),
+        encoding="utf-8",
     )
     micro = Micro(tmp_path)
     micro.study = load_study(str(study_file))
@@ -168,4 +175,6 @@ def test_a_failed_blocking_check_is_told_in_one_paragraph(good, tmp_path):
     assert "ctd/associations distinct_associations: 1 of 401 rows repeat a gene and disease" in message
     assert "make dev" in message
     with open_catalogue(good.root) as connection:
-        assert connection.execute("SELECT count(*) FROM curation.pairs WHERE dataset = 'published'").fetchone() == (800,)
+        assert connection.execute(
+            "SELECT count(*) FROM curation.pairs WHERE dataset = 'published'"
+        ).fetchone() == (800,)

@@ -41,7 +41,9 @@ def breaking(broken):
         kept.append((schema, partition, good))
         rows = change(good.to_pandas())
         bad = pa.Table.from_pandas(
-            rows, schema=pa.schema([field.with_nullable(True) for field in schema.arrow]), preserve_index=False
+            rows,
+            schema=pa.schema([field.with_nullable(True) for field in schema.arrow]),
+            preserve_index=False,
         )
         _overwrite(broken, schema, partition, bad)
 
@@ -67,9 +69,7 @@ def partition_of(full_name):
 
 def all_checks(defs: dg.Definitions):
     return [
-        (".".join(key.asset_key.path), key.name)
-        for checks in defs.asset_checks
-        for key in checks.check_keys
+        (".".join(key.asset_key.path), key.name) for checks in defs.asset_checks for key in checks.check_keys
     ]
 
 

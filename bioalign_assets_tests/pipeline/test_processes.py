@@ -101,7 +101,9 @@ def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
     assert unfinished == []
     for run in fresh.instance.get_runs():
         assert run.status.value in {"SUCCESS", "FAILURE"}
-    partial = [path for path in fresh.root.rglob("*.partial*") if path.parent.name not in {"adapters", "models"}]
+    partial = [
+        path for path in fresh.root.rglob("*.partial*") if path.parent.name not in {"adapters", "models"}
+    ]
     assert partial == []
 
 
@@ -118,7 +120,9 @@ def test_dagsters_own_command_line_runs_steps_in_several_processes(fresh):
     assert done.returncode == 0, done.stderr[-3000:]
     with open_catalogue(fresh.root) as connection:
         assert connection.execute("SELECT count(*) FROM curation.pairs").fetchone() == (800,)
-        assert connection.execute("SELECT count(DISTINCT dataset) FROM evaluation.baselines").fetchone() == (1,)
+        assert connection.execute("SELECT count(DISTINCT dataset) FROM evaluation.baselines").fetchone() == (
+            1,
+        )
 
 
 def free_port() -> int:

@@ -60,8 +60,7 @@ def test_where_nothing_is_planted_nothing_is_found(tmp_path):
     found = figures(tmp_path, NOTHING_TO_LEARN)
     low, high = found["tiny-llama", "paper"]
     assert low <= 0.5 <= high
-    low, high = found["popularity", "baseline"]
-    assert low <= 0.5 <= high
+    # popularity at one seed says little either way; over many seeds: ctd/test_synthetic.py
 
 
 @pytest.mark.slow

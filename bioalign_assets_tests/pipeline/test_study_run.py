@@ -74,7 +74,9 @@ def test_all_models_answered_the_same_rows(catalogue):
 
 
 def test_embeddings_have_a_view_a_model_with_fixed_size_vectors(catalogue):
-    kind = catalogue.execute("SELECT typeof(embedding) FROM inference.embeddings_tiny_llama LIMIT 1").fetchone()
+    kind = catalogue.execute(
+        "SELECT typeof(embedding) FROM inference.embeddings_tiny_llama LIMIT 1"
+    ).fetchone()
     assert kind == ("FLOAT[128]",)
 
 
@@ -82,7 +84,9 @@ def test_embeddings_have_a_view_a_model_with_fixed_size_vectors(catalogue):
 def test_the_data_version_is_the_hash_of_the_stored_rows(micro, full_name):
     schema = TABLES[full_name]
     stored = micro.tables.read(schema)
-    partitions = [None] if schema.partitioned_by is None else sorted(set(stored[schema.partitioned_by].to_pylist()))
+    partitions = (
+        [None] if schema.partitioned_by is None else sorted(set(stored[schema.partitioned_by].to_pylist()))
+    )
     for partition in partitions:
         event = latest(micro, full_name, partition)
         rows = stored if partition is None else micro.tables.read(schema, partitions=[partition])
@@ -141,7 +145,9 @@ def test_row_counts_stand_in_the_metadata(micro, full_name):
 
 
 def test_every_table_has_checks(micro):
-    checked = {".".join(key.asset_key.path) for checks in micro.defs.asset_checks for key in checks.check_keys}
+    checked = {
+        ".".join(key.asset_key.path) for checks in micro.defs.asset_checks for key in checks.check_keys
+    }
     assert checked == CHECKED
 
 
@@ -164,7 +170,9 @@ def test_an_untuned_variant_has_no_adapter_and_says_so(micro):
 
 
 def test_the_plan_covers_every_asset_once_a_partition(micro):
-    planned = [(name, run.partition) for run in plan(micro.study, settings=micro.settings) for name in run.assets]
+    planned = [
+        (name, run.partition) for run in plan(micro.study, settings=micro.settings) for name in run.assets
+    ]
     assert len(planned) == len(set(planned))
     assert {name for name, _ in planned} == set(TABLES)
 

@@ -102,10 +102,8 @@ def test_steps_and_samples_are_those_that_were_made(tmp_path, seen, more, steps)
 def test_accumulation_is_one_larger_batch(tmp_path):
     """Two halves of a batch, accumulated, learn what the whole learns: the mean over all answers in it."""
     rows = tiny_models.pa.table({"text": tiny_models.statements(16), "label": [1, 0] * 8})
-    for loss in ("answer", "full"):  # with full the halves hold unequal numbers of tokens
-        whole = train(tmp_path, rows=rows, batch_size=8, accumulation=1, loss=loss, steps=4)
-        halves = train(tmp_path, rows=rows, batch_size=4, accumulation=2, loss=loss, steps=4)
-        assert halves.log["loss"].to_pylist() == pytest.approx(whole.log["loss"].to_pylist(), rel=1e-3)
-        assert halves.log["grad_norm"].to_pylist() == pytest.approx(
-            whole.log["grad_norm"].to_pylist(), rel=1e-2
-        )
+    # over the full text, where the halves hold unequal numbers of tokens
+    whole = train(tmp_path, rows=rows, batch_size=8, accumulation=1, loss="full", steps=3)
+    halves = train(tmp_path, rows=rows, batch_size=4, accumulation=2, loss="full", steps=3)
+    assert halves.log["loss"].to_pylist() == pytest.approx(whole.log["loss"].to_pylist(), rel=1e-3)
+    assert halves.log["grad_norm"].to_pylist() == pytest.approx(whole.log["grad_norm"].to_pylist(), rel=1e-2)
