@@ -7,6 +7,7 @@ as one paragraph, without a traceback, and the exit status is 1.
 import os
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -220,20 +221,34 @@ def main() -> None:
     """Run the command line; an error that the user can mend is one paragraph."""
     # Libraries speak of their own future on import; errors of ours are raised, not warned of
     warnings.simplefilter("ignore")
+    status = _run()
+    # At a normal exit torch and DuckDB are torn down in an order that prints pages of "nanobind: leaked ...".
+    # All work is committed by now, so the process may leave at once.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _run() -> int:
+    """Run the command line; return the exit status."""
     try:
         cli(standalone_mode=False)
     except BioAlignError as error:
         click.secho(f"\n{error}", err=True, fg="red")
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. What was finished is kept; run it again to go on.", err=True)
-        sys.exit(130)
+        return 1
     except duckdb.IOException as error:
         click.secho(f"\nDuckDB: {error}", err=True, fg="red")
-        sys.exit(1)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What was finished is kept; run it again to go on.", err=True)
+        return 130
+    except Exception:  # noqa: BLE001 - an error of ours: the traceback is what helps then
+        traceback.print_exc()
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

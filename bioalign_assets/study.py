@@ -216,6 +216,8 @@ def _told(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{key}: missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
+    for python, toml in (("dictionary", "table"), ("mapping", "table"), ("tuple", "list")):
+        message = message.replace(f"a valid {python}", f"a {toml}")
     value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
     return f"{key}{value}: {message}" if key else message
 

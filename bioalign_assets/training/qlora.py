@@ -29,11 +29,11 @@ from trl import SFTConfig, SFTTrainer
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
+from bioalign_assets.training.log import log_table
 from bioalign_assets.training.samples import tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.hashing import files_sha256
-from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["Training", "lora_targets", "train_adapter"]
 
@@ -150,7 +150,7 @@ def train_adapter(
             ),
             peak_memory_bytes=_peak_memory(loaded.device),
             seconds=time.perf_counter() - started,
-            log=_log_table(trainer.state.log_history, name=name),
+            log=log_table(trainer.state.log_history, name=name),
         )
 
 
@@ -197,6 +197,8 @@ def _trainer(
         dataset_kwargs={"skip_prepare_dataset": True},
         disable_tqdm=True,
     )
+    if config.n_gpu > 1:  # the trainer would split the model over all cards and multiply the batch by them
+        config._n_gpu = 1  # noqa: SLF001 - as transformers does itself; there is no setting for it
     trainer = SFTTrainer(
         model=model,
         args=config,
@@ -248,30 +250,3 @@ def _peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
-
-
-def _log_table(history: list[dict[str, Any]], *, name: str) -> pa.Table:
-    """Return the logged steps; throughput is taken between two logged steps."""
-    logged = [entry for entry in history if "loss" in entry]
-    if not logged:
-        raise ModelError(
-            f"Training {name}", found="no logged step", expected="a loss curve",
-            remedy="Give the experiment more steps.",
-        )  # fmt: skip
-    schema = pa.schema([field for field in TABLES["training.log"].arrow if field.name != "variant"])
-    rows = []
-    tokens_before, seconds_before = 0.0, 0.0
-    for entry in logged:
-        tokens, seconds = float(entry["num_input_tokens_seen"]), float(entry["train_runtime"])
-        rows.append(
-            {
-                "step": entry["step"],
-                "loss": float(entry["loss"]),
-                "learning_rate": float(entry["learning_rate"]),
-                # no number where the loss scaler of float16 skips a step: that is no fault of the training
-                "grad_norm": norm if math.isfinite(norm := float(entry["grad_norm"])) else None,
-                "tokens_per_s": (tokens - tokens_before) / max(seconds - seconds_before, 1e-9),
-            }
-        )
-        tokens_before, seconds_before = tokens, seconds
-    return pa.Table.from_pylist(rows, schema=schema)

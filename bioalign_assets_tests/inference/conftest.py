@@ -5,6 +5,11 @@ import pytest
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets_tests import tiny_models
 
+# the real datasets, for the tests of the sample
+from bioalign_assets_tests.evaluation.conftest import associations, published, stable
+
+__all__ = ["architecture", "associations", "loaded", "published", "stable"]
+
 
 @pytest.fixture(scope="session", params=tiny_models.ARCHITECTURES)
 def architecture(request) -> str:

@@ -182,7 +182,7 @@ def test_weights_without_safetensors_are_told(llama, tmp_path):
     (llama / "model.safetensors").unlink()
     torch.save(weights, llama / "pytorch_model.bin")
     put(tmp_path, llama)
-    with pytest.raises(ModelError, match="no model.safetensors in .*holds safetensors"):
+    with pytest.raises(ModelError, match=r"no model.safetensors in .*holds safetensors"):
         resolve(tmp_path)
 
 
@@ -212,13 +212,19 @@ def test_a_download_that_was_cut_short_is_told(llama, tmp_path):
     shard(llama)
     (llama / "model-00002-of-00002.safetensors").unlink()
     put(tmp_path, llama)
-    with pytest.raises(ModelError, match="1 of 2 weight files missing.*model-00002.*finish the download"):
+    with pytest.raises(ModelError, match=r"1 of 2 weight files missing.*model-00002.*finish the download"):
         resolve(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "config", ['{"model_type": "no-such-model"}', '{"model_type": "vit"}', "{", '{"model_type": "x", "auto_map": {"AutoConfig": "c.C"}}']
-)  # fmt: skip
+    "config",
+    [
+        '{"model_type": "no-such-model"}',
+        '{"model_type": "vit"}',
+        "{",
+        '{"model_type": "x", "auto_map": {"AutoConfig": "c.C"}}',
+    ],
+)
 def test_what_is_no_causal_language_model_is_told(llama, tmp_path, config):
     (llama / "config.json").write_text(config)
     put(tmp_path, llama)

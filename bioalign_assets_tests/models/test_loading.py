@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 from safetensors.torch import load_file, save_file
 
@@ -46,14 +47,12 @@ def test_weights_are_nf4_with_double_quantisation(architecture):
 
 
 def test_dequantised_weights_are_those_on_disk_but_for_the_rounding(resolved, architecture, warehouse):
-    import bitsandbytes.functional as F
-
     stored = load_file(next(resolved.folder(warehouse=warehouse).glob("*.safetensors")))
     for name, layer in linears(tiny_models.load(architecture).model).items():
         if name == "lm_head":
             continue
         weight, packed = stored[f"{name}.weight"], layer.weight
-        rounded = F.dequantize_4bit(packed.data, packed.quant_state)
+        rounded = dequantize_4bit(packed.data, packed.quant_state)
         error = (rounded - weight).abs()
         assert (
             0 < error.max() < 0.2 * weight.abs().max()
@@ -97,49 +96,52 @@ def test_a_tokenizer_without_padding_pads_with_its_end(copied, tmp_path):
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
 
 
-def break_by(action, folder):
-    weights = folder / "model.safetensors"
-    if action == "folder gone":
-        shutil.rmtree(folder)
-    elif action == "weights gone":
-        weights.unlink()
-    elif action == "weights cut":
-        weights.write_bytes(weights.read_bytes()[:-1000])
-    elif action == "weights are html":
-        weights.write_text("<html>sign in</html>")
-    elif action == "tokenizer gone":
-        for file in folder.glob("tokenizer*"):
-            file.unlink()
-    elif action == "config not JSON":
-        (folder / "config.json").write_text("{")
-    elif action == "unknown architecture":
-        (folder / "config.json").write_text('{"model_type": "no-such-model"}')
-    elif action == "a tensor missing":
-        tensors = load_file(weights)
-        del tensors["model.layers.1.mlp.up_proj.weight"]
-        save_file(tensors, weights, metadata={"format": "pt"})
-    elif action == "a tensor misshapen":
-        tensors = load_file(weights)
-        tensors["model.norm.weight"] = torch.ones(7)
-        save_file(tensors, weights, metadata={"format": "pt"})
-    elif action == "code of its own":
-        config = json.loads((folder / "config.json").read_text())
-        config |= {"model_type": "made-up", "auto_map": {"AutoConfig": "c.C", "AutoModelForCausalLM": "m.M"}}
-        (folder / "config.json").write_text(json.dumps(config))
-        (folder / "c.py").write_text("raise RuntimeError('ran foreign code')")
-    else:
-        raise ValueError(action)
+def change_json(file, **more):
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
 
 
-@pytest.mark.parametrize(
-    "action",
-    ["folder gone", "weights gone", "weights cut", "weights are html", "tokenizer gone", "config not JSON",
-     "unknown architecture", "a tensor missing", "a tensor misshapen", "code of its own"],
-)  # fmt: skip
+def change_tensors(file, change):
+    tensors = load_file(file)
+    change(tensors)
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def bring_code(folder):
+    (folder / "c.py").write_text("raise RuntimeError('ran foreign code')")
+    change_json(
+        folder / "config.json",
+        model_type="made-up",
+        auto_map={"AutoConfig": "c.C", "AutoModelForCausalLM": "c.M"},
+    )
+
+
+def weights_of(folder):
+    return folder / "model.safetensors"
+
+
+BREAKING = {
+    "folder gone": shutil.rmtree,
+    "weights gone": lambda folder: weights_of(folder).unlink(),
+    "weights cut": lambda folder: weights_of(folder).write_bytes(weights_of(folder).read_bytes()[:-1000]),
+    "weights are html": lambda folder: weights_of(folder).write_text("<html>sign in</html>"),
+    "tokenizer gone": lambda folder: [file.unlink() for file in folder.glob("tokenizer*")],
+    "config not JSON": lambda folder: (folder / "config.json").write_text("{"),
+    "unknown architecture": lambda folder: change_json(folder / "config.json", model_type="no-such-model"),
+    "a tensor missing": lambda folder: change_tensors(
+        weights_of(folder), lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight")
+    ),
+    "a tensor misshapen": lambda folder: change_tensors(
+        weights_of(folder), lambda tensors: tensors.update({"model.norm.weight": torch.ones(7)})
+    ),
+    "code of its own": bring_code,
+}
+
+
+@pytest.mark.parametrize("action", BREAKING)
 @pytest.mark.parametrize("quantisation", ["nf4", "none"])
 def test_files_that_do_not_load_are_told_in_one_paragraph(copied, tmp_path, action, quantisation):
     folder, value = copied
-    break_by(action, folder)
+    BREAKING[action](folder)
     with pytest.raises(
         ModelError, match="Materialise models/base for the partition tiny-llama again"
     ) as told:

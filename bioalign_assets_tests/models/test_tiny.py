@@ -132,7 +132,7 @@ def test_the_row_is_one_of_models_base(resolved, warehouse):
 
 
 def test_a_model_that_the_table_lacks_is_told(resolved):
-    with pytest.raises(ModelError, match="0 rows of it in models.base.*partition gone"):
+    with pytest.raises(ModelError, match=r"0 rows of it in models.base.*partition gone"):
         ResolvedModel.from_table(resolved.to_table(), model="gone")
 
 

@@ -110,7 +110,7 @@ def with_value(column, value, row=0):
     def change(rows: pd.DataFrame) -> pd.DataFrame:
         rows = rows.copy()
         rows[column] = rows[column].astype(object)
-        rows.at[row, column] = value
+        rows.loc[[row], column] = pd.Series([value], index=[row])
         return rows
 
     return change

@@ -52,7 +52,7 @@ def test_the_demo_prints_leaderboard_times_and_where_to_look(fresh):
     for part in (
         "Micro study", "10/10", "report", "tiny-llama", "tiny-benchmark", "popularity", "baseline", "AUROC [95%]",
         "Where the time went", "Where to look next", "make dev", "from report.leaderboard",
-        "None of 1 tuned models beats the popularity baseline", 
+        "None of 1 tuned models beats the popularity baseline",
     ):  # fmt: skip
         assert part in done.stdout, part
     assert done.stderr == ""
@@ -132,7 +132,7 @@ def free_port() -> int:
 
 
 def graphql(port: int, query: str) -> dict:
-    request = urllib.request.Request(  # noqa: S310 - our own server
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
         data=json.dumps({"query": query}).encode(),
         headers={"Content-Type": "application/json"},

@@ -1,5 +1,6 @@
 """Fixtures of the training room."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.qlora import Training, train_adapter
 from bioalign_assets_tests import tiny_models
+
+# each training ends in a full collection of garbage: what the libraries keep for good need not be searched
+gc.collect()
+gc.freeze()
 
 
 @pytest.fixture(scope="session", params=tiny_models.ARCHITECTURES)

@@ -14,7 +14,8 @@ from bioalign_assets_tests import tiny_models
 
 
 def wait(*_: object, **__: object) -> None:
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     time.sleep(600)
 
 
@@ -37,7 +38,7 @@ def main(place: str, folder: Path) -> None:
         adapters=folder / "adapters",
         name="toy",
     )
-    print(training.sha256, flush=True)
+    sys.stdout.write(f"{training.sha256}\n")
 
 
 if __name__ == "__main__":

@@ -34,10 +34,17 @@ def train(tmp_path, architecture="llama", *, rows=18, loaded=None, **more):
     )
 
 
-@pytest.mark.parametrize("loss", ["answer", "full"])
-@pytest.mark.parametrize("pads_with_end", [False, True])
-def test_padding_is_masked_and_not_learned(tmp_path, seen, architecture, loss, pads_with_end):
-    loaded = tiny_models.load(architecture)
+@pytest.mark.parametrize(
+    ("architecture_", "loss", "pads_with_end"),
+    [
+        ("llama", "answer", False),
+        ("mistral", "answer", True),
+        ("phi3", "full", True),
+        ("llama", "full", False),
+    ],
+)
+def test_padding_is_masked_and_not_learned(tmp_path, seen, architecture_, loss, pads_with_end):
+    loaded = tiny_models.load(architecture_)
     tokenizer = loaded.tokenizer
     if pads_with_end:
         tokenizer.pad_token = tokenizer.eos_token
@@ -107,3 +114,15 @@ def test_accumulation_is_one_larger_batch(tmp_path):
     halves = train(tmp_path, rows=rows, batch_size=4, accumulation=2, loss="full", steps=3)
     assert halves.log["loss"].to_pylist() == pytest.approx(whole.log["loss"].to_pylist(), rel=1e-3)
     assert halves.log["grad_norm"].to_pylist() == pytest.approx(whole.log["grad_norm"].to_pylist(), rel=1e-2)
+
+
+def test_more_cards_do_not_make_larger_batches(tmp_path, seen, monkeypatch):
+    class OfThreeCards(qlora.SFTConfig):
+        def __post_init__(self):
+            super().__post_init__()
+            self._n_gpu = 3
+
+    monkeypatch.setattr(qlora, "SFTConfig", OfThreeCards)
+    training = train(tmp_path, rows=18, steps=2)
+    assert [len(batch["input_ids"]) for batch in seen] == [4, 4]
+    assert training.samples == 8

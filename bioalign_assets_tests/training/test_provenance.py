@@ -206,14 +206,14 @@ def test_a_directory_that_is_not_what_was_trained_is_told(stored, tmp_path, tamp
     else:
         shutil.rmtree(folder)
         folder.mkdir()
-    with pytest.raises(ModelError, match="found content with the hash .* again"):
+    with pytest.raises(ModelError, match=r"found content with the hash .* again"):
         verify_adapter(stored, warehouse=tmp_path, expected=expected())
 
 
 def test_a_directory_that_is_gone_is_told(stored, tmp_path):
     shutil.rmtree(tmp_path / stored["path"])
     with pytest.raises(
-        ModelError, match="found no such directory.*Materialise training/adapter for the partition m@x"
+        ModelError, match=r"found no such directory.*Materialise training/adapter for the partition m@x"
     ):
         verify_adapter(stored, warehouse=tmp_path, expected=expected())
 
@@ -221,7 +221,7 @@ def test_a_directory_that_is_gone_is_told(stored, tmp_path):
 def test_an_adapter_of_something_else_is_told(stored, tmp_path):
     other = expected(base=dataclasses.replace(BASE, weights_sha256="b" * 64), of=study(rank=8))
     with pytest.raises(
-        ProvenanceError, match="base_weights_sha256 a{16} instead of b{16}; experiment_sha256"
+        ProvenanceError, match=r"base_weights_sha256 a{16} instead of b{16}; experiment_sha256"
     ):
         verify_adapter(stored, warehouse=tmp_path, expected=other)
 

@@ -72,7 +72,7 @@ def test_any_statement_has_the_same_answer_tokens(tokenizer, text):
     ids = answer_tokens(PROMPTS["training"], tokenizer=tokenizer)
     for label, expected in ((1, ids.true_id), (0, ids.false_id)):
         (sample,) = samples_of(tokenizer, texts=[text], labels=[label])
-        assert [i for i in sample["labels"] if i != -100][0] == expected
+        assert next(i for i in sample["labels"] if i != -100) == expected
 
 
 PAIRS = pa.table(

@@ -28,7 +28,7 @@ def test_processes_write_their_own_partitions_while_another_reads(tmp_path):
     )
     assert written == [10, 10, 10]
     assert reading["bad"] == []
-    assert reading["reads"] > 5
+    assert reading["reads"] > 2
     rows = Tables(tmp_path).read(EMBEDDINGS)
     assert {row["embedding"][0] for row in rows.to_pylist()} == {9.0}
     assert len(rows) == 3 * 2
