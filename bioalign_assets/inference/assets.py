@@ -140,7 +140,8 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                     prompt=PROMPTS[prompt],
                     loaded=loaded,
                     batch_size=spec.batch_size,
-                    is_chat=spec.prompt == "chat",
+                    # the training prompt is asked as it was trained on: never inside a chat template
+                    is_chat=spec.prompt == "chat" and prompt != "training",
                 )
                 yield _rows(
                     variant, sample=sample, test_set=test_set, full_name="inference.answers",

@@ -256,7 +256,7 @@ _ALL: tuple[TableSchema, ...] = (
             _c("step", INTEGER, "Optimiser step, from 1", unit="steps", minimum=1),
             _c("loss", REAL, "Mean cross-entropy since the logged step before", unit="nats per token", minimum=0),
             _c("learning_rate", REAL, "Learning rate at the step", minimum=0),
-            _c("grad_norm", REAL, "Norm of the gradient before clipping", minimum=0),
+            _c("grad_norm", REAL, "Norm of the gradient before clipping; empty where float16's loss scaler skipped the step", minimum=0, nullable=True),
             _c("tokens_per_s", REAL, "Throughput since the logged step before", unit="tokens/s", minimum=0, in_version=False),
         ),
     ),
