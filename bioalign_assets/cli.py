@@ -23,7 +23,7 @@ from bioalign_assets.errors import BioAlignError
 from bioalign_assets.evaluation.metric_page import metric_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
-from bioalign_assets.warehouse.catalogue import catalogue_path, open_catalogue, rebuild_catalogue
+from bioalign_assets.warehouse.catalogue import open_catalogue, own_catalogue_path, rebuild_catalogue
 from bioalign_assets.warehouse.dictionary import data_dictionary
 from bioalign_assets.warehouse.tables import Tables
 
@@ -144,7 +144,7 @@ def _print_leaderboard(settings: Settings, *, console: Console) -> None:
 
 
 def _leaderboard_rows(settings: Settings) -> list[dict[str, Any]]:
-    if not catalogue_path(settings.warehouse).is_file():
+    if not own_catalogue_path(settings.warehouse).is_file():
         return []
     with open_catalogue(settings.warehouse) as connection:
         rows: list[dict[str, Any]] = connection.sql(_LEADERBOARD).to_arrow_table().to_pylist()

@@ -24,7 +24,7 @@ from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
 from bioalign_assets.training import assets as training_assets
 from bioalign_assets.training import checks as training_checks
-from bioalign_assets.warehouse.catalogue import catalogue_path
+from bioalign_assets.warehouse.catalogue import own_catalogue_path
 from bioalign_assets.warehouse.io_manager import WarehouseIOManager
 from bioalign_assets.warehouse.resources import Warehouse
 
@@ -64,7 +64,7 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
             "warehouse": warehouse,
             "io_manager": WarehouseIOManager(warehouse=warehouse),
             "duckdb": DuckDBResource(
-                database=str(catalogue_path(settings.warehouse)),
+                database=str(own_catalogue_path(settings.warehouse)),
                 connection_config={"access_mode": "READ_ONLY"},
             ),
         },

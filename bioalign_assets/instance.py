@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
-import psutil  # type: ignore[import-untyped] # its stubs are not among our dependencies
+import psutil
 from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 

@@ -20,7 +20,7 @@ class ModelSpec(BaseModel):
     """Commit of the model, or a branch that is resolved when ``models.base`` is materialised."""
     tiny: TinyArchitecture | None = None
     """Architecture of a tiny model that is built and pre-trained here, instead of ``repo_id``."""
-    pretraining_steps: int = Field(default=200, ge=0, le=100_000)
+    pretraining_steps: int = Field(default=100, ge=0, le=100_000)
     """Steps of the tiny model's pre-training on names and sentence forms (never on labels)."""
     seed: int = Field(default=42, ge=0, lt=2**32)
     """Seed of a tiny model's weights and pre-training."""

@@ -58,7 +58,7 @@ def warehouse(**tables):
         schema = TABLES[f"evaluation.{name}"].arrow
         rows = [{key: row[key] for key in schema.names} for row in tables.get(name, [])]
         connection.register(f"_{name}", pa.Table.from_pylist(rows, schema=schema))
-        connection.execute(f"CREATE TABLE evaluation.{name} AS SELECT * FROM _{name}")  # noqa: S608 - names of this file
+        connection.execute(f"CREATE TABLE evaluation.{name} AS SELECT * FROM _{name}")
         connection.unregister(f"_{name}")
     return connection
 

@@ -26,7 +26,7 @@ def test_a_read_only_catalogue_is_enough(tmp_path):
     connection.execute(f"ATTACH '{path}' AS disk")
     connection.execute("CREATE SCHEMA disk.evaluation")
     for name in EVALUATIONS:
-        connection.execute(f"CREATE TABLE disk.evaluation.{name} AS SELECT * FROM memory.evaluation.{name}")  # noqa: S608 - same
+        connection.execute(f"CREATE TABLE disk.evaluation.{name} AS SELECT * FROM memory.evaluation.{name}")
     connection.close()
     with duckdb.connect(path, read_only=True) as reading:
         assert len(leaderboard(reading, roles=ROLES, tiny=set())) > 0
