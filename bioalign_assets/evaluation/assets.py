@@ -75,7 +75,7 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
     kinds = {"python", "scikitlearn"}
 
     @dg.multi_asset(
-        name="cluster",
+        name="evaluation__cluster",
         outs={
             "quality": dg.AssetOut(
                 **asset_arguments(

@@ -25,7 +25,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
     """Return the assets of this room."""
 
     @dg.multi_asset(
-        name="train",
+        name="training__train",
         outs={
             "adapter": dg.AssetOut(
                 **asset_arguments(
