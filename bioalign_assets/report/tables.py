@@ -85,23 +85,25 @@ popular AS (
     SELECT test_set, auroc FROM contestants WHERE experiment = 'baseline' AND model = 'popularity'
 )
 SELECT
-    placed.test_set,
     rank() OVER (PARTITION BY placed.test_set, placed.prompt ORDER BY placed.auroc DESC) AS rank,
-    placed.model, placed.experiment,
+    placed.model, placed.experiment, placed.prompt, placed.test_set,
     CASE
         WHEN placed.experiment = 'baseline' THEN 'baseline'
         WHEN roles.role = 'benchmark' THEN 'benchmark'
         WHEN placed.experiment = $untuned THEN 'untuned'
         ELSE 'tuned'
     END AS role,
-    placed.prompt,
-    placed.auroc, placed.auroc_ci_low, placed.auroc_ci_high,
-    placed.accuracy, placed.accuracy_ci_low, placed.accuracy_ci_high,
-    placed.n,
+    round(placed.accuracy, 4) AS accuracy,
+    round(placed.accuracy_ci_low, 4) AS accuracy_ci_low,
+    round(placed.accuracy_ci_high, 4) AS accuracy_ci_high,
     CASE
         WHEN placed.experiment <> 'baseline' THEN placed.auroc_ci_low > popular.auroc
     END AS is_above_popularity,
-    placed.experiment <> 'baseline' AND list_contains($tiny::VARCHAR[], placed.model) AS is_tiny
+    placed.experiment <> 'baseline' AND list_contains($tiny::VARCHAR[], placed.model) AS is_tiny,
+    placed.n,
+    round(placed.auroc, 4) AS auroc,
+    round(placed.auroc_ci_low, 4) AS auroc_ci_low,
+    round(placed.auroc_ci_high, 4) AS auroc_ci_high
 FROM placed
 LEFT JOIN roles ON roles.model = placed.model AND placed.experiment <> 'baseline'
 LEFT JOIN popular ON popular.test_set = placed.test_set

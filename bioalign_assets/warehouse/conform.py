@@ -13,7 +13,7 @@ __all__ = ["conform", "in_order"]
 
 
 def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
-    """Return the table with exactly the schema's columns and types, rows in the order of its unique columns.
+    """Return the table with exactly the schema's columns and types, rows in the schema's order.
 
     :raises WarehouseError: if a column is missing or unknown, has a type that does not convert without loss,
         holds a null that the schema forbids, or a value outside its allowed set or range
@@ -57,10 +57,10 @@ def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
 
 
 def in_order(table: pa.Table, *, schema: TableSchema) -> pa.Table:
-    """Return the rows in the order of the schema's unique columns; as they are where it has none."""
-    if not schema.unique or not len(table):
+    """Return the rows in the schema's order; as they are where it has none."""
+    if not schema.order or not len(table):
         return table
-    return table.sort_by([(name, "ascending") for name in schema.unique])
+    return table.sort_by([(name, "ascending") for name in schema.order])
 
 
 def _problem(values: pa.ChunkedArray, *, column: Column) -> str | None:

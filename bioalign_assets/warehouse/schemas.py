@@ -64,11 +64,15 @@ class TableSchema:
     columns: tuple[Column, ...]
     partitioned_by: PartitionSet | None = None
     unique: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    """Columns that rows are kept in the order of; those of ``unique`` by default"""
     by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
-        unknown = set(self.unique) - set(self.by_name)
+        if not self.order:
+            object.__setattr__(self, "order", self.unique)
+        unknown = set(self.unique + self.order) - set(self.by_name)
         if self.partitioned_by is not None:
             unknown |= {self.partitioned_by} - set(self.by_name)
         if unknown:
@@ -317,23 +321,24 @@ _ALL: tuple[TableSchema, ...] = (
     TableSchema(
         room="report", name="leaderboard", row="One contestant on one test set: a model untuned or tuned, the benchmark, or a baseline",
         columns=(
-            _c("test_set", TEXT, "Name of the dataset whose test split was asked"),
+            # the ends of a wide table are what DuckDB shows in a narrow terminal: who, and how well
             _c("rank", INTEGER, "Place on this test set and prompt, by AUROC (baselines take part)", minimum=1),
             _c("model", TEXT, "Name of the model or of the baseline"),
-            _EXPERIMENT,
+            _EXPERIMENT, _PROMPT,
+            _c("test_set", TEXT, "Name of the dataset whose test split was asked"),
             _c("role", TEXT, "What takes part", allowed=("untuned", "tuned", "benchmark", "baseline")),
-            _PROMPT,
-            _c("auroc", REAL, "Area under the ROC curve of p_true", minimum=0, maximum=1),
-            _c("auroc_ci_low", REAL, "Lower end of its 95% bootstrap interval", minimum=0, maximum=1),
-            _c("auroc_ci_high", REAL, "Upper end of its 95% bootstrap interval", minimum=0, maximum=1),
-            _c("accuracy", REAL, "Share of right answers", minimum=0, maximum=1),
+            _c("accuracy", REAL, "Share of right answers, to 4 decimals", minimum=0, maximum=1),
             _c("accuracy_ci_low", REAL, "Lower end of its 95% bootstrap interval", minimum=0, maximum=1),
             _c("accuracy_ci_high", REAL, "Upper end of its 95% bootstrap interval", minimum=0, maximum=1),
-            _c("n", INTEGER, "Test statements that were scored", unit="rows", minimum=1),
             _c("is_above_popularity", FLAG, "Whether the whole AUROC interval lies above the popularity baseline's AUROC on the same test set; empty for baselines", nullable=True),
             _c("is_tiny", FLAG, "Whether this is a tiny model, for running everything and not for science"),
+            _c("n", INTEGER, "Test statements that were scored", unit="rows", minimum=1),
+            _c("auroc", REAL, "Area under the ROC curve of p_true, to 4 decimals (all digits in evaluation.zero_shot)", minimum=0, maximum=1),
+            _c("auroc_ci_low", REAL, "Lower end of its 95% bootstrap interval", minimum=0, maximum=1),
+            _c("auroc_ci_high", REAL, "Upper end of its 95% bootstrap interval", minimum=0, maximum=1),
         ),
         unique=("test_set", "prompt", "model", "experiment"),
+        order=("test_set", "prompt", "rank", "model", "experiment"),
     ),
 )  # fmt: skip
 

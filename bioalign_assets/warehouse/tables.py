@@ -167,7 +167,7 @@ class Tables:
     def read(
         self, schema: TableSchema, *, partitions: Sequence[str] | None = None, version: int | None = None
     ) -> pa.Table:
-        """Return the rows, in the order of the table's unique columns (or as written, where it has none).
+        """Return the rows, in the table's order (or as written, where it has none).
 
         :param partitions: keys to read; all by default. One that was never written has no rows.
         :param version: an earlier version of the table; the newest by default
