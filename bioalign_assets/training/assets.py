@@ -43,7 +43,6 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                     "training.log", kinds={"pytorch"}, description="The loss curve of the training."
                 ),
                 code_version="1",
-                is_required=False,
             ),
         },
         partitions_def=partitions.variant,
@@ -66,6 +65,13 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             context.log.info(f"{variant.key} is untuned: there is nothing to train")
             yield materialized(
                 _untuned_row(variant), full_name="training.adapter", warehouse=warehouse, in_multi_asset=True
+            )
+            # without steps, but there: a partition that is missing for good would look unfinished in the UI
+            yield materialized(
+                TABLES["training.log"].arrow.empty_table(),
+                full_name="training.log",
+                warehouse=warehouse,
+                in_multi_asset=True,
             )
             return
         yield from _train(variant, study=study, base=base, pairs=pairs, warehouse=warehouse)
