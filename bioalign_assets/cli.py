@@ -23,6 +23,7 @@ from bioalign_assets.errors import BioAlignError
 from bioalign_assets.evaluation.metric_page import metric_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
+from bioalign_assets.terminal import keep_terminal
 from bioalign_assets.warehouse.catalogue import open_catalogue, own_catalogue_path, rebuild_catalogue
 from bioalign_assets.warehouse.dictionary import data_dictionary
 from bioalign_assets.warehouse.tables import Tables
@@ -48,6 +49,7 @@ def demo() -> None:
     """Materialise the whole study through Dagster, once, and print the leaderboard."""
     from bioalign_assets.demo import plan, run_study, stage_times
 
+    keep_terminal()
     console = _console()
     settings = Settings.from_environment()
     study = load_study(settings.study)

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from bioalign_assets.ctd.report_kind import ReportKind
 from bioalign_assets.errors import SourceError
+from bioalign_assets.terminal import terminal
 
 __all__ = ["check_container", "leading_text", "open_container", "refuse_by_first_bytes"]
 
@@ -93,7 +94,7 @@ def open_container(path: Path, *, kind: ReportKind, show_progress: bool = False)
 
 @contextmanager
 def _watched(raw: BinaryIO, *, path: Path, show: bool) -> Iterator[BinaryIO]:
-    console = Console(stderr=True)
+    console = Console(file=terminal())
     if not (show and console.is_terminal):
         yield raw
         return

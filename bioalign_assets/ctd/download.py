@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from bioalign_assets.ctd.container import refuse_by_first_bytes
 from bioalign_assets.ctd.report_kind import ReportKind
 from bioalign_assets.errors import SourceError
+from bioalign_assets.terminal import terminal
 
 __all__ = ["download", "file_name_of", "public_form"]
 
@@ -91,7 +92,7 @@ def download(url: str, *, to: Path, kind: ReportKind, timeout_s: float) -> None:
 def _write(response: httpx.Response, *, to: Path, subject: str, kind: ReportKind) -> None:
     announced = response.headers.get("Content-Length", "")
     total = int(announced) if announced.isdecimal() else None
-    console = Console(stderr=True)
+    console = Console(file=terminal())
     columns = (
         TextColumn("fetching {task.description}"),
         BarColumn(),

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import ModelError
+from bioalign_assets.terminal import terminal
 
 __all__ = ["TOKENIZER_SENTENCES", "pretrain", "pretraining_texts"]
 
@@ -83,7 +84,14 @@ def pretrain(
     )
     losses = []
     model.train()
-    for _ in tqdm(range(steps), desc=f"pre-training {name}", unit="step", disable=None, leave=False):
+    bar = {
+        "desc": f"pre-training {name}",
+        "unit": "step",
+        "file": terminal(),
+        "disable": None,
+        "leave": False,
+    }
+    for _ in tqdm(range(steps), **bar):
         batch: Any = tokenizer([next(texts) for _ in range(_BATCH)], padding=True, return_tensors="pt")
         targets = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
         loss = model(

@@ -7,6 +7,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.terminal import terminal
 
 __all__ = ["ProgressBar", "StopOnNaN"]
 
@@ -15,7 +16,7 @@ class ProgressBar(TrainerCallback):
     """One bar for the whole training with the newest loss, on a terminal; nothing elsewhere."""
 
     def __init__(self, name: str) -> None:
-        self._bar = tqdm(desc=f"training {name}", unit="step", disable=None, leave=False)
+        self._bar = tqdm(desc=f"training {name}", unit="step", file=terminal(), disable=None, leave=False)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
         """Begin at zero with the number of steps that the trainer plans."""

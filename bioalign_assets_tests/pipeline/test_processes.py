@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -80,11 +82,24 @@ def test_a_bad_study_is_one_paragraph_and_exit_status_1(fresh):
         assert "Traceback" not in done.stderr
 
 
+def read_all(descriptor: int, into: bytearray) -> None:
+    try:
+        while block := os.read(descriptor, 4096):
+            into.extend(block)
+    except OSError:  # the other end of a pseudo-terminal was closed
+        return
+
+
 def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
+    seen, person = pty.openpty()  # a person's terminal, on which the progress bars are
+    drawn = bytearray()
+    reader = threading.Thread(target=read_all, args=(seen, drawn), daemon=True)
+    reader.start()
     process = subprocess.Popen(
         [sys.executable, "-m", "bioalign_assets.cli", "demo"],
-        env=environment(fresh), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=environment(fresh), stdout=subprocess.PIPE, stderr=person, text=True,
     )  # fmt: skip
+    os.close(person)
     for line in process.stdout:
         if "7/10" in line:  # the next run trains
             break
@@ -94,6 +109,9 @@ def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
     time.sleep(2.0)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    reader.join(timeout=10)
+    assert b"pre-training tiny-llama" in drawn
+    assert b"asking (unseen)" in drawn
     done = bioalign(fresh, "demo")
     assert done.returncode == 0, done.stderr
     assert leaderboard_rows(fresh) > 0
