@@ -84,14 +84,8 @@ def pretrain(
     )
     losses = []
     model.train()
-    bar = {
-        "desc": f"pre-training {name}",
-        "unit": "step",
-        "file": terminal(),
-        "disable": None,
-        "leave": False,
-    }
-    for _ in tqdm(range(steps), **bar):
+    name_of_bar = f"pre-training {name}"
+    for _ in tqdm(range(steps), name_of_bar, unit="step", file=terminal(), disable=None, leave=False):
         batch: Any = tokenizer([next(texts) for _ in range(_BATCH)], padding=True, return_tensors="pt")
         targets = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
         loss = model(
