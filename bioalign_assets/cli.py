@@ -84,9 +84,7 @@ def dev(context: click.Context) -> None:
     settings = Settings.from_environment()
     load_study(settings.study)  # an error in the study file is told here, not in the UI's log
     mend_killed_runs(open_instance(settings.warehouse))
-    tables = Tables(settings.warehouse)
-    tables.create_all()
-    rebuild_catalogue(tables)
+    rebuild_catalogue(Tables(settings.warehouse))
     environment = os.environ | {"DAGSTER_HOME": str(dagster_home(settings.warehouse))}
     workspace = PROJECT_ROOT / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), *context.args]

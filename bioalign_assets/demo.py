@@ -111,9 +111,7 @@ def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun,
     :raises BioAlignError: what the first failing asset said; the tables of the last good run stay
     """
     with _alone(settings):
-        tables = Tables(settings.warehouse)
-        tables.create_all()
-        rebuild_catalogue(tables)
+        rebuild_catalogue(Tables(settings.warehouse))
         for folder in ("adapters", "models"):
             remove_leftovers(settings.warehouse / folder)
         instance = open_instance(settings.warehouse)

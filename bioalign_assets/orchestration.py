@@ -19,7 +19,6 @@ from bioalign_assets.warehouse.tables import conform
 __all__ = [
     "OWNER",
     "asset_arguments",
-    "data_version_of",
     "fits_schema",
     "materialized",
     "result_of",
@@ -60,11 +59,6 @@ def _column_schema(schema: TableSchema) -> dg.TableSchema:
             for column in schema.columns
         ]
     )
-
-
-def data_version_of(rows: pa.Table, *, full_name: str) -> str:
-    """Return the data version of rows: the hash of their content."""
-    return content_hash(conform(rows, schema=TABLES[full_name]), schema=TABLES[full_name])
 
 
 def materialized(

@@ -18,6 +18,7 @@ from bioalign_assets.orchestration import asset_arguments, materialized
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
+from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
 
 __all__ = ["build_assets"]
@@ -126,14 +127,14 @@ def _zero_shot_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Asse
     )
     def zero_shot(answers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         rows = zero_shot_rows(answers, spec=spec)
-        confusion = {
-            f"confusion_{test_set}_{prompt}": dg.MetadataValue.md(
+        confusion = {}
+        for key, asked in grouped(answers, by=("test_set", "prompt")):
+            test_set, prompt = key["test_set"], key["prompt"]
+            confusion[f"confusion_{test_set}_{prompt}"] = dg.MetadataValue.md(
                 markdown_image(
                     confusion_matrix(asked), title=f"Confusion matrix, {test_set}, {prompt} prompt"
                 )
             )
-            for (test_set, prompt), asked in _by_test_set_and_prompt(answers).items()
-        }
         return materialized(
             rows,
             full_name="evaluation.zero_shot",
@@ -181,17 +182,3 @@ def _headline(rows: pa.Table) -> dict[str, float]:
         name = " / ".join(part for part in parts if part)
         figures[name if row["experiment"] != "baseline" else f"{row['model']} / {name}"] = row["value"]
     return figures
-
-
-def _by_test_set_and_prompt(answers: pa.Table) -> dict[tuple[str, str], pa.Table]:
-    import pyarrow.compute as pc
-
-    keys = answers.group_by(["test_set", "prompt"], use_threads=False).aggregate([]).to_pylist()
-    return {
-        (key["test_set"], key["prompt"]): answers.filter(
-            pc.and_(
-                pc.equal(answers["test_set"], key["test_set"]), pc.equal(answers["prompt"], key["prompt"])
-            )
-        )
-        for key in keys
-    }

@@ -25,6 +25,7 @@ from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
 from bioalign_assets.inference.sample import Sampler, evaluation_sample, split_rows
+from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = [
@@ -196,13 +197,9 @@ def _groups(
             expected="the rows of one variant",
             remedy="Materialise it first for this variant.",
         )
-    keys = rows.select(by).group_by(list(by)).aggregate([]).sort_by([(name, "ascending") for name in by])
-    for key in keys.to_pylist():
-        chosen = np.ones(len(rows), dtype=bool)
-        for name, value in key.items():
-            chosen &= pc.equal(rows[name], value).to_numpy()
+    for key, group in grouped(rows, by=by):
         subject = f"{table} of {key['variant']} on {key['test_set']}"
-        yield key, rows.filter(pa.array(chosen)).sort_by("row_number"), subject
+        yield key, group.sort_by("row_number"), subject
 
 
 def _metric_rows(

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 from dagster_duckdb import DuckDBResource
 
 from bioalign_assets.evaluation.figures import tsne_pair
@@ -18,6 +17,7 @@ from bioalign_assets.report.figures import leaderboard_figure
 from bioalign_assets.report.tables import improvements as improvements_table
 from bioalign_assets.report.tables import leaderboard as leaderboard_table
 from bioalign_assets.study import UNTUNED, Study
+from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -86,19 +86,8 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
 def _maps(warehouse: Warehouse) -> Mapping[str, dg.MarkdownMetadataValue]:
     """Return the t-SNE map of each tuned variant under the one of its model untuned, by model and test set."""
     places = warehouse.tables.read(TABLES["evaluation.cluster_map"])
-    keys = ["model", "experiment", "test_set"]
-    found = {
-        tuple(group[key] for key in keys): places.filter(
-            pc.and_(
-                pc.and_(
-                    pc.equal(places["model"], group["model"]),
-                    pc.equal(places["experiment"], group["experiment"]),
-                ),
-                pc.equal(places["test_set"], group["test_set"]),
-            )
-        )
-        for group in places.group_by(keys, use_threads=False).aggregate([]).to_pylist()
-    }
+    by = ("model", "experiment", "test_set")
+    found = {tuple(key[name] for name in by): group for key, group in grouped(places, by=by)}
     figures = {}
     for (model, experiment, test_set), tuned in sorted(found.items()):
         base = found.get((model, UNTUNED, test_set))
