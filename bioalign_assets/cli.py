@@ -1,4 +1,4 @@
-"""The command line: ``bioalign demo``, ``dev``, ``leaderboard``, ``vacuum`` and ``docs``.
+"""The command line: ``bioalign demo``, ``dev``, ``refresh``, ``status``, ``leaderboard``, ``vacuum`` and ``docs``.
 
 Every command reads the same environment as the Dagster definitions. An error that the user can mend is printed
 as one paragraph, without a traceback, and the exit status is 1.
@@ -19,6 +19,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bioalign_assets.automation.shown import (
+    refresh_line,
+    refresh_summary,
+    refused_releases,
+    status_summary,
+    status_table,
+)
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.evaluation.metric_page import metric_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
@@ -70,6 +77,59 @@ def demo() -> None:
 
 
 @cli.command()
+@click.option(
+    "--training/--no-training", default=None,
+    help="Whether to rerun what loads a language model too; as the study file says by default.",
+)  # fmt: skip
+@click.option(
+    "--accept", metavar="SHA256", default="",
+    help="Put a refused release into force that you have looked at, then refresh.",
+)  # fmt: skip
+def refresh(*, training: bool | None, accept: str) -> None:
+    """Look for a new release and rerun what is stale, once, in order; nothing that was never built."""
+    from bioalign_assets.automation.refresh import refresh as refresh_stale
+
+    keep_terminal()
+    console = _console()
+    settings = Settings.from_environment()
+    study = load_study(settings.study)
+    steps = []
+    follows = study.automation.training if training is None else training
+    for step in refresh_stale(study, settings=settings, training=follows, accept=accept):
+        console.print(refresh_line(step), highlight=False)
+        steps.append(step)
+    console.print(refresh_summary(steps), highlight=False)
+    failed = [step for step in steps if step.outcome == "failed"]
+    if failed:
+        raise BioAlignError(
+            "bioalign refresh", found=f"{len(failed)} of {len(steps)} steps failed, the first: {failed[0].why}",
+            expected="steps that succeed",
+            remedy="Everything else is as fresh as it can be; mend that and run it again.",
+        )  # fmt: skip
+
+
+@cli.command()
+@click.option("--stale", "only_stale", is_flag=True, help="Leave out what is fresh.")
+def status(*, only_stale: bool) -> None:
+    """List every asset partition as fresh, stale (and why) or missing; change nothing but what was noticed."""
+    from bioalign_assets.automation.settings_assets import observe_settings
+    from bioalign_assets.automation.staleness import partition_states
+    from bioalign_assets.definitions import build_defs
+    from bioalign_assets.instance import open_instance
+
+    settings = Settings.from_environment()
+    study = load_study(settings.study)
+    instance = open_instance(settings.warehouse)
+    observe_settings(study, instance=instance)  # a change of the study file since then is a reason too
+    states = partition_states(build_defs(settings=settings, study=study), instance=instance)
+    console = _console()
+    console.print(status_table(states, only_stale=only_stale))
+    console.print(status_summary(states), highlight=False)
+    for line in refused_releases(settings):
+        console.print(line, highlight=False)
+
+
+@cli.command()
 def leaderboard() -> None:
     """Print the leaderboard of the warehouse."""
     _print_leaderboard(Settings.from_environment(), console=_console())
@@ -79,11 +139,14 @@ def leaderboard() -> None:
 @click.pass_context
 def dev(context: click.Context) -> None:
     """Open the Dagster UI (webserver and daemon) over the warehouse; options go to ``dagster dev``."""
+    from bioalign_assets.automation.settings_assets import observe_settings
     from bioalign_assets.instance import dagster_home, mend_killed_runs, open_instance
 
     settings = Settings.from_environment()
-    load_study(settings.study)  # an error in the study file is told here, not in the UI's log
-    mend_killed_runs(open_instance(settings.warehouse))
+    study = load_study(settings.study)  # an error in the study file is told here, not in the UI's log
+    instance = open_instance(settings.warehouse)
+    mend_killed_runs(instance)
+    observe_settings(study, instance=instance)
     rebuild_catalogue(Tables(settings.warehouse))
     environment = os.environ | {"DAGSTER_HOME": str(dagster_home(settings.warehouse))}
     workspace = PROJECT_ROOT / "workspace.yaml"

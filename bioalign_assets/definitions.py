@@ -7,6 +7,8 @@ command line.
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from bioalign_assets.automation.sensors import build_schedules, build_sensors
+from bioalign_assets.automation.settings_assets import build_settings_assets
 from bioalign_assets.ctd import assets as ctd_assets
 from bioalign_assets.ctd import checks as ctd_checks
 from bioalign_assets.curation import assets as curation_assets
@@ -43,6 +45,7 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
     warehouse = Warehouse(folder=str(settings.warehouse))
     return dg.Definitions(
         assets=[
+            *build_settings_assets(study, partitions=partitions),
             *ctd_assets.build_assets(study, settings=settings),
             *curation_assets.build_assets(study, partitions=partitions),
             *models_assets.build_assets(study, partitions=partitions, settings=settings),
@@ -52,7 +55,7 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
             *report_assets.build_assets(study),
         ],
         asset_checks=[
-            *ctd_checks.build_checks(),
+            *ctd_checks.build_checks(study, settings=settings),
             *curation_checks.build_checks(study, partitions=partitions),
             *models_checks.build_checks(partitions=partitions),
             *training_checks.build_checks(study, partitions=partitions),
@@ -60,6 +63,8 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
             *evaluation_checks.build_checks(partitions=partitions),
             *report_checks.build_checks(),
         ],
+        sensors=build_sensors(study, settings=settings),
+        schedules=build_schedules(study, settings=settings),
         resources={
             "warehouse": warehouse,
             "io_manager": WarehouseIOManager(warehouse=warehouse),

@@ -2,16 +2,18 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
 from filelock import FileLock, Timeout
 
+from bioalign_assets.automation.settings_assets import changed_settings, observe_settings
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.errors import BioAlignError, WarehouseError
+from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
 from bioalign_assets.instance import mend_killed_runs, open_instance, owner_tags
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -19,7 +21,7 @@ from bioalign_assets.warehouse.atomic import remove_leftovers
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["PlannedRun", "StageTime", "plan", "run_study", "stage_times"]
+__all__ = ["PlannedRun", "StageTime", "execute", "plan", "run_study", "stage_times", "working_alone"]
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -90,40 +92,73 @@ def _has_diseases(study: Study, *, settings: Settings) -> bool:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def working_alone(study: Study, *, settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Give the instance of the warehouse, mended, with the study's settings recorded, to this process alone.
+
+    Runs of a daemon and of the UI may go on meanwhile: it is this kind of walk that happens once at a time.
+
+    :raises WarehouseError: if another such process is at work
+    """
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.warehouse / ".demo.lock")
     try:
         with lock.acquire(timeout=0):
-            yield
+            rebuild_catalogue(Tables(settings.warehouse))
+            for folder in ("adapters", "models"):
+                remove_leftovers(settings.warehouse / folder)
+            instance = open_instance(settings.warehouse)
+            mend_killed_runs(instance)
+            observe_settings(study, instance=instance)
+            yield instance
     except Timeout as error:
         raise WarehouseError(
             f"Warehouse {settings.warehouse}",
-            found="another bioalign demo at work in it",
+            found="another bioalign demo or refresh at work in it",
             expected="one at a time",
             remedy="Wait for it to end, or name another folder in BIOALIGN_WAREHOUSE.",
         ) from error
 
 
-def run_study(study: Study, *, settings: Settings) -> Iterator[tuple[PlannedRun, str, float]]:
+def run_study(
+    study: Study, *, settings: Settings, runs: Sequence[PlannedRun] | None = None
+) -> Iterator[tuple[PlannedRun, str, float]]:
     """Materialise the whole study, run by run; give each run when it has succeeded, its id and wall time in s.
 
+    :param runs: those to execute, in order; all of the plan by default
     :raises BioAlignError: what the first failing asset said; the tables of the last good run stay
     """
-    with _alone(settings):
-        rebuild_catalogue(Tables(settings.warehouse))
-        for folder in ("adapters", "models"):
-            remove_leftovers(settings.warehouse / folder)
-        instance = open_instance(settings.warehouse)
-        mend_killed_runs(instance)
+    with working_alone(study, settings=settings) as instance:
         job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
-        for planned in plan(study, settings=settings):
+        for planned in plan(study, settings=settings) if runs is None else runs:
             started = time.perf_counter()
-            run_id = _execute(planned, job=job, instance=instance)
+            run_id = execute(planned, job=job, instance=instance, study=study)
             yield planned, run_id, time.perf_counter() - started
 
 
-def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.DagsterInstance) -> str:
+def execute(
+    planned: PlannedRun,
+    *,
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    study: Study,
+    tags: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> str:
+    """Execute one run in this process; return its id.
+
+    :param study: as this process loaded it
+    :param tags: of the run, beside our own
+    :param config: run configuration
+    :raises StudyError: if the study file was changed meanwhile
+    :raises BioAlignError: what the failing asset or its blocking checks said
+    """
+    # the version of the settings that Dagster records must be that of the settings which are used
+    if any(changed_settings(study, instance=instance)):
+        raise StudyError(
+            "Study file", found="other settings than those that this process began with",
+            expected="a study file that stays as it is while it runs",
+            remedy="Run it again: what is finished stays, and what the change makes stale is run anew.",
+        )  # fmt: skip
     run_id = str(uuid.uuid4())
     try:
         job.execute_in_process(
@@ -131,8 +166,8 @@ def _execute(planned: PlannedRun, *, job: dg.JobDefinition, instance: dg.Dagster
             run_id=run_id,
             asset_selection=planned.selection,
             partition_key=planned.partition,
-            run_config=_QUIET,
-            tags={**owner_tags(), "bioalign/part": planned.title},
+            run_config={**_QUIET, **(config or {})},
+            tags={**owner_tags(), "bioalign/part": planned.title, **(tags or {})},
             raise_on_error=True,
         )
     except Exception as error:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from bioalign_assets.automation.conditions import refresh_when_stale
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.findings import Finding
 from bioalign_assets.warehouse.hashing import content_hash
@@ -23,14 +24,17 @@ __all__ = [
     "materialized",
     "result_of",
     "schema_checks",
+    "settings_dep",
     "table_check",
 ]
 
 OWNER = "team:bioalign"
+_SOURCES = ("ctd.release", "ctd.diseases")
+"""What comes from outside: a sensor and a schedule fetch it, everything else follows."""
 
 
 def asset_arguments(full_name: str, *, kinds: set[str], description: str) -> dict[str, Any]:
-    """Return what ``@dg.asset`` and ``dg.AssetSpec`` say about a table: key, group, columns, owner."""
+    """Return what ``@dg.asset`` and ``dg.AssetOut`` say about a table: key, group, columns, owner, automation."""
     schema = TABLES[full_name]
     return {
         "key": dg.AssetKey([schema.room, schema.name]),
@@ -42,7 +46,18 @@ def asset_arguments(full_name: str, *, kinds: set[str], description: str) -> dic
             "dagster/table_name": schema.full_name,
             "dagster/column_schema": _column_schema(schema),
         },
+        "automation_condition": None if full_name in _SOURCES else refresh_when_stale(),
     }
+
+
+def settings_dep(name: str, *, all_partitions: bool = False) -> dg.AssetDep:
+    """Return a dependency on a group of the study file's settings: a change there makes the asset stale.
+
+    :param name: of the group (``study_settings``)
+    :param all_partitions: of an asset that reads the settings of every partition
+    """
+    mapping = dg.AllPartitionMapping() if all_partitions else None
+    return dg.AssetDep(dg.AssetKey(["study", name]), partition_mapping=mapping)
 
 
 def _column_schema(schema: TableSchema) -> dg.TableSchema:

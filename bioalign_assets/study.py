@@ -21,7 +21,7 @@ from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.training.spec import ExperimentSpec
 
-__all__ = ["BUILT_IN_STUDIES", "UNTUNED", "SourceSpec", "Study", "Variant", "load_study"]
+__all__ = ["BUILT_IN_STUDIES", "UNTUNED", "AutomationSpec", "SourceSpec", "Study", "Variant", "load_study"]
 
 UNTUNED = "untuned"
 """The experiment that trains nothing: what every tuned model is compared with."""
@@ -41,6 +41,19 @@ class SourceSpec(BaseModel):
     """``demo``, a URL, a file or a folder (``BIOALIGN_CTD_SOURCE`` has the last word)."""
     ctd_diseases: str | None = None
     """The disease vocabulary MEDIC, in the same forms (``BIOALIGN_CTD_DISEASES_SOURCE`` has the last word)."""
+    check_every_minutes: float = Field(default=1440, ge=0.05)
+    """How often a running daemon looks for a new release, in minutes; daily by default."""
+
+
+class AutomationSpec(BaseModel):
+    """What follows by itself where the Dagster daemon runs, and with ``bioalign refresh``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check_stale_every_seconds: int = Field(default=30, ge=1, le=86_400)
+    """How often a running daemon looks for what is stale, and for changes of the study file."""
+    training: bool = False
+    """Whether what loads a language model (base models, training, inference) follows too; the rest always does."""
 
 
 class Variant(BaseModel):
@@ -65,6 +78,7 @@ class Study(BaseModel):
     title: str = Field(min_length=1)
     description: str = ""
     source: SourceSpec = SourceSpec()
+    automation: AutomationSpec = AutomationSpec()
     demo_release: DemoRelease = DemoRelease()
     models: Mapping[str, ModelSpec] = Field(min_length=1)
     datasets: Mapping[str, DatasetSpec] = Field(min_length=1)
@@ -225,7 +239,7 @@ def _told(problem: Any) -> str:
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     """Return the keys that are allowed at a place of the study file."""
     sections: dict[str, type[BaseModel]] = {
-        "source": SourceSpec, "demo_release": DemoRelease, "models": ModelSpec,
+        "source": SourceSpec, "automation": AutomationSpec, "demo_release": DemoRelease, "models": ModelSpec,
         "datasets": DatasetSpec, "experiments": ExperimentSpec, "evaluation": EvaluationSpec,
     }  # fmt: skip
     model = sections.get(str(location[0]), Study) if location else Study

@@ -1,22 +1,44 @@
 """Dagster assets of the ctd room: the release in force, its associations, the disease vocabulary, the changes."""
 
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+
 import dagster as dg
 import pyarrow as pa
 
+from bioalign_assets.ctd.acceptance import LARGEST_LOSS, InForce
+from bioalign_assets.ctd.before import created_at, release_before
 from bioalign_assets.ctd.changes import changes
 from bioalign_assets.ctd.diseases import read_diseases
-from bioalign_assets.ctd.release import Release, read_associations, read_usable_release
-from bioalign_assets.ctd.report_kind import DISEASES
-from bioalign_assets.ctd.source import RawFile, fetch
+from bioalign_assets.ctd.figures import change_summary
+from bioalign_assets.ctd.ingest import Ingested, Refused, in_force_of, ingest
+from bioalign_assets.ctd.places import public_source
+from bioalign_assets.ctd.release import Release, read_associations
+from bioalign_assets.ctd.report_kind import ASSOCIATIONS, DISEASES
+from bioalign_assets.ctd.sighting import of_demo
+from bioalign_assets.ctd.source import RawFile, fetch, fetched
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.errors import SourceError
 from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.plotting import markdown_image
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["build_assets"]
+__all__ = ["ACCEPTABLE", "ReleaseConfig", "build_assets"]
+
+ACCEPTABLE = "acceptable"
+"""Name of the check on ``ctd.release`` that the last fetched release could go into force."""
+
+
+class ReleaseConfig(dg.Config):
+    """What a person may say about one run of ``ctd.release``."""
+
+    accept: str = ""
+    """SHA-256 of a refused release that they looked at: it goes into force whatever speaks against it."""
 
 
 def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinition]:
@@ -30,27 +52,56 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
             kinds={"python", "csv"},
             description=(
                 "Fetches the CTD release from its source (the built-in demo release, a URL, a file or a folder), "
-                "reads it through to be sure of it, and keeps the raw file."
+                "reads it through to be sure of it, holds it against the release in force, and keeps the raw "
+                "file. A release that looks wrong is kept aside, and the last good one stays in force."
             ),
         ),
         code_version="1",
+        check_specs=[
+            dg.AssetCheckSpec(
+                ACCEPTABLE,
+                asset=dg.AssetKey(["ctd", "release"]),
+                description=(
+                    "The last release that was fetched could go into force: it can be read, its columns are those "
+                    f"of the release in force, it lost no more than {LARGEST_LOSS:.0%} of the rows, is not older, "
+                    "and no association stands in it twice."
+                ),
+            )
+        ],
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(days=15), warn_window=timedelta(days=8)
+        ),
     )
-    def release(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        context.log.info(f"Fetching the CTD release from {source}")
-        raw, read = fetch(
+    def release(
+        context: dg.AssetExecutionContext, config: ReleaseConfig, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[pa.Table] | dg.AssetCheckResult]:
+        shown = public_source(source, kind=ASSOCIATIONS)
+        context.log.info(f"Fetching the CTD release from {shown}")
+        in_force = in_force_of(warehouse.tables.read(TABLES["ctd.release"]), root=warehouse.root)
+        result = ingest(
             source,
-            into=warehouse.raw / "ctd",
-            demo=lambda path: write_demo_release(path, spec=study.demo_release),
-            stem="CTD_curated_genes_diseases",
-            verify=read_usable_release,
+            fetching=partial(
+                fetched,
+                into=warehouse.raw / "ctd",
+                demo=lambda path: write_demo_release(path, spec=study.demo_release),
+                stem="CTD_curated_genes_diseases",
+                demo_sighting=of_demo(study.demo_release),
+            ),
+            raw_folder=warehouse.raw,
+            in_force=in_force,
+            accept=config.accept,
         )
-        rows = _release_row(raw, read=read, warehouse=warehouse)
-        return materialized(
-            rows,
+        yield _verdict(result, in_force=in_force)
+        if isinstance(result, Refused):
+            raise result.error
+        raw, read = result.raw, result.release
+        yield materialized(
+            _release_row(raw, read=read, warehouse=warehouse),
             full_name="ctd.release",
             warehouse=warehouse,
             metadata={
-                "source": source,
+                "source": shown,
+                "sighting": dg.MetadataValue.text(raw.sighting.to_json()),
                 "associations": len(read.associations),
                 "is_synthetic": raw.is_synthetic,
                 "inferred_rows_passed_over": read.inferred_rows_skipped,
@@ -110,17 +161,60 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
         code_version="1",
     )
     def changes_(associations: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        before = _release_before(warehouse)
-        rows = TABLES["ctd.changes"].arrow.empty_table() if before is None else changes(before, associations)
+        before = release_before(warehouse.tables, raw=warehouse.raw / "ctd")
+        rows = (
+            TABLES["ctd.changes"].arrow.empty_table()
+            if before is None
+            else changes(before.associations, associations)
+        )
         kinds = rows["change"].to_pylist()
+        content = content_hash(associations, schema=TABLES["ctd.associations"])
+        figure = change_summary(
+            rows,
+            before=None if before is None else created_at(before.content_sha256, tables=warehouse.tables),
+            after=created_at(content, tables=warehouse.tables),
+            is_first=before is None,
+        )
         return materialized(
             rows,
             full_name="ctd.changes",
             warehouse=warehouse,
-            metadata={kind: kinds.count(kind) for kind in ("added", "removed", "changed")},
+            metadata={
+                **{kind: kinds.count(kind) for kind in ("added", "removed", "changed")},
+                "summary": dg.MetadataValue.md(markdown_image(figure, title="What changed")),
+            },
         )
 
     return [release, associations, diseases, changes_]
+
+
+def _verdict(result: Ingested | Refused, *, in_force: InForce | None) -> dg.AssetCheckResult:
+    """Return the evaluation of the check ``acceptable``, which Dagster keeps also where the asset stops."""
+    counts = {} if in_force is None else {"associations_in_force": in_force.rows}
+    if isinstance(result, Refused):
+        record = result.record
+        return dg.AssetCheckResult(
+            check_name=ACCEPTABLE,
+            passed=False,
+            description=str(result.error),
+            metadata={
+                "kept_aside": dg.MetadataValue.path(record.path),
+                "sha256": record.sha256,
+                "signature": record.signature,
+                "objections": ", ".join(objection.rule for objection in record.objections),
+                **counts,
+                **({} if result.rows is None else {"associations": result.rows}),
+            },
+        )
+    against = "; ".join(objection.text for objection in result.overruled)
+    return dg.AssetCheckResult(
+        check_name=ACCEPTABLE,
+        passed=True,
+        description=f"Accepted by a person, though there is: {against}."
+        if against
+        else "Nothing speaks against it.",
+        metadata={"sha256": result.raw.sha256, **counts, "associations": len(result.release.associations)},
+    )
 
 
 def _release_row(raw: RawFile, *, read: Release, warehouse: Warehouse) -> pa.Table:
@@ -137,14 +231,3 @@ def _release_row(raw: RawFile, *, read: Release, warehouse: Warehouse) -> pa.Tab
         "retrieved_at": raw.retrieved_at,
     }
     return pa.Table.from_pylist([row], schema=TABLES["ctd.release"].arrow)
-
-
-def _release_before(warehouse: Warehouse) -> pa.Table | None:
-    """Return the associations of the newest release that differs from the one in force."""
-    schema = TABLES["ctd.associations"]
-    commits = [commit for commit in warehouse.tables.commits(schema) if commit.get("data_version")]
-    newest = commits[0]["data_version"] if commits else None
-    for commit in commits:
-        if commit["data_version"] != newest:
-            return warehouse.tables.read(schema, version=int(str(commit["version"])))
-    return None

@@ -8,7 +8,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,7 +19,7 @@ from bioalign_assets.ctd.report_kind import ReportKind
 from bioalign_assets.errors import SourceError
 from bioalign_assets.terminal import terminal
 
-__all__ = ["check_container", "leading_text", "open_container", "refuse_by_first_bytes"]
+__all__ = ["check_container", "leading_text", "open_container", "refuse_answer", "refuse_by_first_bytes"]
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -31,6 +31,7 @@ _ARCHIVES = {
     b"\xff\xfe": "UTF-16 text, as spreadsheets save it",
     b"\xfe\xff": "UTF-16 text, as spreadsheets save it",
 }
+_PAGES = ("text/html", "application/xhtml", "application/json", "application/problem+json")
 _BLOCK = 1 << 20
 _SHOW_PROGRESS_FROM = 64 << 20
 
@@ -55,6 +56,33 @@ def refuse_by_first_bytes(start: bytes, *, subject: str, kind: ReportKind) -> No
             expected=expected,
             remedy="CTD answers scripts with a page that asks for a human, under the status 200 of a good "
             f"answer. {kind.by_hand}",
+        )
+
+
+def refuse_answer(start: bytes, *, content_type: str, subject: str, kind: ReportKind) -> None:
+    """Raise if a server's answer can't be a CTD table, by its first bytes and by what the server calls it.
+
+    A table that a server calls a web page is still one: bytes that begin as a table does are believed more.
+
+    :param start: the first bytes, a few hundred are enough
+    :param content_type: the header ``Content-Type``; may be empty
+    :raises SourceError: as ``refuse_by_first_bytes``, also for what stands inside a gzip file
+    """
+    refuse_by_first_bytes(start, subject=subject, kind=kind)
+    if start.startswith(_GZIP):
+        with suppress(zlib.error):  # damage is told once the whole file is here
+            inside = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(start, 512)
+            if inside:
+                refuse_by_first_bytes(inside, subject=subject, kind=kind)
+        return
+    text = start.removeprefix(_BOM).decode("utf-8", errors="replace")
+    is_table = text.startswith("#") or any(name in text for name in kind.columns)
+    if content_type.strip().lower().startswith(_PAGES) and not is_table:
+        raise SourceError(
+            subject,
+            found=f"an answer of the type {content_type.partition(';')[0].strip()} that starts with {text[:60]!r}",
+            expected=f"{kind.title} as comma- or tab-separated text, gzipped or plain",
+            remedy=f"The server answers scripts with something else than the file. {kind.by_hand}",
         )
 
 

@@ -17,12 +17,12 @@ from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["Release", "read_associations", "read_usable_release"]
+__all__ = ["INFERENCE_COLUMNS", "Release", "read_associations", "read_usable_release"]
 
 _SCHEMA = TABLES["ctd.associations"]
 # the full report has these beside the curated one's; a row in it without direct evidence was inferred through
 # them
-_INFERENCE_COLUMNS = {"InferenceChemicalName", "InferenceScore"}
+INFERENCE_COLUMNS = {"InferenceChemicalName", "InferenceScore"}
 _SPREADSHEET = "Spreadsheets rewrite numbers and names such as MARCH1 when they save."
 _FORMS = (
     FieldForm("GeneSymbol", pattern=r"(?s).+", expected="a gene symbol"),
@@ -85,7 +85,7 @@ def read_usable_release(path: Path) -> Release:
             str(path),
             found=f"no curated row: {curated.summary}",
             expected="rows whose DirectEvidence is marker/mechanism or therapeutic",
-            remedy=f"The last good release stays in force. {ASSOCIATIONS.by_hand}",
+            remedy=f"Nothing can be curated from this file. {ASSOCIATIONS.by_hand}",
         )
     return release
 
@@ -105,7 +105,7 @@ def read_associations(path: Path) -> Release:
     chunks: list[pa.Table] = []
     with open_table(path, kind=ASSOCIATIONS, show_progress=True) as table:
         header = table.header
-        is_full_report = bool(_INFERENCE_COLUMNS & set(header.columns))
+        is_full_report = bool(INFERENCE_COLUMNS & set(header.columns))
         evidence = header.columns.index("DirectEvidence")
 
         def is_inferred(row: list[str]) -> bool:

@@ -1,39 +1,36 @@
 """Get a CTD file from wherever a source says (demo, URL, file, folder) and keep it, or leave nothing behind.
 
-A file is fetched into a folder of its own beside the kept ones, checked, parsed by the caller's ``verify``,
-and only then renamed, folder and all, to its SHA-256: a kept file is always whole and always parses. A
-process that is killed leaves at most one such folder, which the first fetch a day later removes.
+A file is fetched into a folder of its own beside the kept ones, checked, looked at by the caller, and only
+then renamed, folder and all, to its SHA-256: a kept file is always whole and always parses. A process that is
+killed leaves at most one such folder, which the first fetch a day later removes.
 """
 
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote
 
 from bioalign_assets.ctd.container import check_container, leading_text
 from bioalign_assets.ctd.download import download, file_name_of, public_form
+from bioalign_assets.ctd.places import DEMO, form_of, local_file, unreadable
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS, ReportKind
+from bioalign_assets.ctd.sighting import Sighting, of_content, of_validators, stat_of, validators_of
 from bioalign_assets.ctd.synthetic_file import SYNTHETIC_NOTICE
-from bioalign_assets.ctd.table_file import read_header
 from bioalign_assets.errors import BioAlignError, SourceError
 from bioalign_assets.warehouse.hashing import file_sha256
 
-__all__ = ["DEMO", "RawFile", "fetch"]
+__all__ = ["DEMO", "RawFile", "fetch", "fetched", "keep", "told_about"]
 
 T = TypeVar("T")
 
-DEMO = "demo"
 _ASIDE = ".fetching-"  # a kept file's folder has a name of 64 hex digits, so the two are never mixed up
 _STALE_AFTER_S = 24 * 3600
-_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_FORMS = "'demo', a URL (http or https), a file (.csv or .tsv, gzipped or plain) or a folder with such files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +44,7 @@ class RawFile:
     :param bytes: its size
     :param is_synthetic: it is the demo release, generated here now or given as a file
     :param retrieved_at: in UTC
+    :param sighting: how the source looked when it was fetched
     """
 
     path: Path
@@ -56,6 +54,7 @@ class RawFile:
     bytes: int
     is_synthetic: bool
     retrieved_at: datetime
+    sighting: Sighting
 
 
 def fetch(
@@ -67,129 +66,133 @@ def fetch(
     verify: Callable[[Path], T],
     kind: ReportKind = ASSOCIATIONS,
     timeout_s: float = 60.0,
+    demo_sighting: Sighting | None = None,
 ) -> tuple[RawFile, T]:
     """Get the file that a source names, verify it and keep it; the same content is kept once.
+
+    :param verify: parses the file and returns anything; what it raises stops the fetch, and nothing is kept
+    :raises SourceError: as ``fetched``
+    :raises BioAlignError: whatever ``verify`` raises, told about the source
+
+    The other arguments are those of ``fetched``.
+    """
+    with fetched(
+        source,
+        into=into,
+        demo=demo,
+        stem=stem,
+        kind=kind,
+        timeout_s=timeout_s,
+        demo_sighting=demo_sighting,
+    ) as raw:
+        try:
+            verified = verify(raw.path)
+        except BioAlignError as problem:
+            raise told_about(raw, problem=problem) from problem
+        return keep(raw, into=into), verified
+
+
+@contextmanager
+def fetched(
+    source: str,
+    *,
+    into: Path,
+    demo: Callable[[Path], None],
+    stem: str,
+    kind: ReportKind = ASSOCIATIONS,
+    timeout_s: float = 60.0,
+    demo_sighting: Sighting | None = None,
+) -> Iterator[RawFile]:
+    """Give the file that a source names, whole but not kept yet: it goes at the end unless ``keep`` took it.
 
     :param source: ``demo``, an http(s) URL, a file, or a folder whose newest report is taken: by the date in
         its header, or the time of the file where it has none. ``~`` is understood.
     :param into: folder of the kept files, made if missing
     :param demo: writes the demo file to the path that it is given
     :param stem: name of a file that has none of its own, without ``.csv.gz``
-    :param verify: parses the file and returns anything; what it raises stops the fetch, and nothing is kept
     :param kind: which report it should be
     :param timeout_s: longest silence of a server, in seconds
+    :param demo_sighting: how the demo release looks; by its content if left out
     :raises SourceError: if there is no such source, it can't be reached, or it gives no whole data file
-    :raises BioAlignError: whatever ``verify`` raises, told about the source
     """
     into = Path(into)
     into.mkdir(parents=True, exist_ok=True)
     _remove_stale(into)
     aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=into))
     try:
-        file, source_uri = _acquire(
-            source.strip(), aside=aside, demo=demo, stem=stem, kind=kind, timeout_s=timeout_s
-        )
+        came = _acquire(source, aside=aside, demo=demo, stem=stem, kind=kind, timeout_s=timeout_s)
+        file, uri = came.file, came.uri
         retrieved_at = datetime.now(UTC)
         try:
             check_container(file, kind=kind)
-            is_synthetic = source_uri == DEMO or SYNTHETIC_NOTICE in leading_text(file, kind=kind)
-            verified = verify(file)
+            is_synthetic = uri == DEMO or SYNTHETIC_NOTICE in leading_text(file, kind=kind)
         except BioAlignError as problem:
-            raise _told_about(source_uri, problem=problem, path=file) from problem
+            raise _retold(problem, path=file, uri=uri) from problem
         sha256, size = file_sha256(file), file.stat().st_size
-        kept = _keep(file, sha256=sha256, into=into)
+        sighting = demo_sighting if uri == DEMO else came.sighting
+        yield RawFile(
+            path=file,
+            source_uri=uri,
+            file_name=file.name,
+            sha256=sha256,
+            bytes=size,
+            is_synthetic=is_synthetic,
+            retrieved_at=retrieved_at,
+            sighting=sighting or of_content(sha256, place=uri, size=size, stat=came.stat),
+        )
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    raw = RawFile(
-        path=kept,
-        source_uri=source_uri,
-        file_name=file.name,
-        sha256=sha256,
-        bytes=size,
-        is_synthetic=is_synthetic,
-        retrieved_at=retrieved_at,
-    )
-    return raw, verified
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Acquired:
+    """A file that has come, as it came.
+
+    :param sighting: how a URL looked, by the headers of the download; None where they told nothing
+    :param stat: of a local file, before it was read
+    """
+
+    file: Path
+    uri: str
+    sighting: Sighting | None = None
+    stat: str = ""
 
 
 def _acquire(
     source: str, *, aside: Path, demo: Callable[[Path], None], stem: str, kind: ReportKind, timeout_s: float
-) -> tuple[Path, str]:
-    """Put the source's file into the folder ``aside``; return it there, and the source's URI."""
-    if source == DEMO:
+) -> _Acquired:
+    """Put the source's file into the folder ``aside``."""
+    form, source = form_of(source, kind=kind)
+    if form == "demo":
         file = aside / f"{stem}.csv.gz"
         demo(file)
-        return file, DEMO
-    scheme = source.partition("://")[0].lower() if "://" in source else ""
-    if scheme in {"http", "https"}:
-        return _from_url(source, aside=aside, stem=stem, kind=kind, timeout_s=timeout_s)
-    if scheme == "file":
-        source = unquote(source.partition("://")[2])
-    elif scheme or not source:
-        found = f"a URL with the scheme {scheme!r}" if scheme else "no source"
-        remedy = f"Set {kind.setting} to one of these."
-        raise SourceError(kind.setting, found=found, expected=_FORMS, remedy=remedy)
-    original = _local(source, kind=kind)
+        return _Acquired(file=file, uri=DEMO)
+    if form == "url":
+        uri, file = public_form(source), aside / file_name_of(source, stem=stem)
+        headers = download(source, to=file, kind=kind, timeout_s=timeout_s)
+        if not file.stat().st_size:
+            raise SourceError(uri, found="an empty answer", expected=kind.title, remedy=kind.by_hand)
+        return _Acquired(
+            file=file, uri=uri, sighting=of_validators(source, validators=validators_of(headers))
+        )
+    original = local_file(source, kind=kind)
     file = aside / original.name
     try:
+        stat = stat_of(original)
         shutil.copyfile(original, file)
     except OSError as problem:
-        raise _unreadable(original, problem=problem, kind=kind) from problem
-    return file, original.resolve().as_uri()
+        raise unreadable(original, problem=problem, kind=kind) from problem
+    return _Acquired(file=file, uri=original.resolve().as_uri(), stat=stat)
 
 
-def _from_url(url: str, *, aside: Path, stem: str, kind: ReportKind, timeout_s: float) -> tuple[Path, str]:
-    try:
-        uri, file = public_form(url), aside / file_name_of(url, stem=stem)
-    except ValueError as problem:
-        found, remedy = f"a broken URL ({problem})", "Correct the URL."
-        raise SourceError(kind.setting, found=found, expected=_FORMS, remedy=remedy) from problem
-    download(url, to=file, kind=kind, timeout_s=timeout_s)
-    if not file.stat().st_size:
-        raise SourceError(uri, found="an empty answer", expected=kind.title, remedy=kind.by_hand)
-    return file, uri
+def keep(raw: RawFile, *, into: Path) -> RawFile:
+    """Keep a fetched file under its SHA-256; the same content is kept once.
 
-
-def _local(source: str, *, kind: ReportKind) -> Path:
-    try:
-        path = Path(source).expanduser()
-        if path.is_dir():
-            return _newest(path, kind=kind)
-        if path.is_file():
-            return path
-        found = "something that is neither file nor folder" if path.exists() else "nothing there"
-    except (OSError, RuntimeError, ValueError) as problem:  # no permission, no such home, a NUL in the path
-        raise _unreadable(source, problem=problem, kind=kind) from problem
-    remedy = f"Check the path (a relative one starts at {Path.cwd()}), or set {kind.setting} anew."
-    raise SourceError(source, found=found, expected=_FORMS, remedy=remedy)
-
-
-def _newest(folder: Path, *, kind: ReportKind) -> Path:
-    """Return the newest report of this kind right in the folder; other files are passed over."""
-    dated: list[tuple[datetime, float, str, Path]] = []
-    passed_over: list[str] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.name.lower().endswith(_SUFFIXES) or not path.is_file():
-            continue
-        try:
-            header = read_header(path, kind=kind)
-        except BioAlignError as problem:
-            passed_over.append(f"{path.name} ({problem.found[:120]})")
-            continue
-        modified = path.stat().st_mtime
-        date = header.report_created or datetime.fromtimestamp(modified, UTC)
-        dated.append((date, modified, path.name, path))
-    if dated:
-        return max(dated)[-1]
-    seen = f"; passed over: {'; '.join(passed_over[:5])}" if passed_over else ""
-    more = f" and {len(passed_over) - 5} more" if len(passed_over) > 5 else ""
-    raise SourceError(
-        str(folder),
-        found=f"a folder without such a file{seen}{more}",
-        expected=f"a file with a name that ends in {', '.join(_SUFFIXES)} and holds {kind.title} "
-        f"(columns {', '.join(kind.columns)})",
-        remedy=kind.by_hand,
-    )
+    :param into: folder of the kept files
+    :return: the file where it is kept
+    :raises SourceError: if the folder can't take it
+    """
+    return replace(raw, path=_keep(raw.path, sha256=raw.sha256, into=Path(into)))
 
 
 def _keep(file: Path, *, sha256: str, into: Path) -> Path:
@@ -221,13 +224,11 @@ def _remove_stale(into: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _told_about(source_uri: str, *, problem: BioAlignError, path: Path) -> BioAlignError:
+def told_about(raw: RawFile, *, problem: BioAlignError) -> BioAlignError:
     """Return the error with the source in place of the path aside, which no longer exists when it is read."""
-    told = [part.replace(str(path), source_uri) for part in (problem.subject, problem.found, problem.remedy)]
+    return _retold(problem, path=raw.path, uri=raw.source_uri)
+
+
+def _retold(problem: BioAlignError, *, path: Path, uri: str) -> BioAlignError:
+    told = [part.replace(str(path), uri) for part in (problem.subject, problem.found, problem.remedy)]
     return type(problem)(told[0], found=told[1], expected=problem.expected, remedy=told[2])
-
-
-def _unreadable(path: str | Path, *, problem: Exception, kind: ReportKind) -> SourceError:
-    reason = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
-    remedy = f"Check that the path is right and that you may read it, or set {kind.setting} anew."
-    return SourceError(str(path), found=reason, expected=_FORMS, remedy=remedy)

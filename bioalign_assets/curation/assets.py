@@ -11,7 +11,7 @@ from bioalign_assets.curation.figures import (
     text_lengths_by_label,
 )
 from bioalign_assets.curation.profile import profile_dataset
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
@@ -34,6 +34,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ),
         partitions_def=partitions.dataset,
         ins={"associations": dg.AssetIn(key=dg.AssetKey(["ctd", "associations"]))},
+        deps=[settings_dep("datasets")],
         code_version="1",
     )
     def pairs(

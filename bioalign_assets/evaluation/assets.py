@@ -14,7 +14,7 @@ from bioalign_assets.evaluation.rows import (
     zero_shot_rows,
 )
 from bioalign_assets.evaluation.spec import EvaluationSpec
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
@@ -63,6 +63,7 @@ def _metric_asset(
         **asset_arguments(full_name, kinds={"python", "scikitlearn"}, description=description),
         partitions_def=partitions.variant,
         ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
+        deps=[settings_dep("evaluation")],
         code_version="1",
     )
     def metric_table(embeddings: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
@@ -97,6 +98,7 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
         },
         partitions_def=partitions.variant,
         ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
+        deps=[settings_dep("evaluation")],
     )
     def cluster(embeddings: pa.Table, warehouse: Warehouse) -> Iterator[dg.MaterializeResult[pa.Table]]:
         metrics, places = cluster_rows(embeddings, spec=spec)
@@ -123,6 +125,7 @@ def _zero_shot_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Asse
         ),
         partitions_def=partitions.variant,
         ins={"answers": dg.AssetIn(key=_ANSWERS)},
+        deps=[settings_dep("evaluation")],
         code_version="1",
     )
     def zero_shot(answers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
@@ -157,6 +160,7 @@ def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinit
         ),
         partitions_def=partitions.dataset,
         ins={"pairs": dg.AssetIn(key=dg.AssetKey(["curation", "pairs"]))},
+        deps=[settings_dep("evaluation")],
         code_version="1",
     )
     def baselines(

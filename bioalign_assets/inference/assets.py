@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study, Variant
 from bioalign_assets.training.provenance import expected_provenance
@@ -73,6 +73,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ),
         partitions_def=partitions.variant,
         ins=ins,
+        deps=[settings_dep("inference")],
         code_version="1",
     )
     def embeddings(
@@ -119,6 +120,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ),
         partitions_def=partitions.variant,
         ins=ins,
+        deps=[settings_dep("inference")],
         code_version="1",
     )
     def answers(

@@ -3,7 +3,7 @@
 import dagster as dg
 import pyarrow as pa
 
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -26,6 +26,7 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
         ),
         partitions_def=partitions.model,
         ins={"associations": dg.AssetIn(key=dg.AssetKey(["ctd", "associations"]))},
+        deps=[settings_dep("models")],
         code_version="1",
     )
     def base(

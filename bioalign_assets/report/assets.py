@@ -11,7 +11,7 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 
 from bioalign_assets.evaluation.figures import tsne_pair
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.report.figures import leaderboard_figure
 from bioalign_assets.report.tables import improvements as improvements_table
@@ -63,7 +63,11 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
                 "test set, with intervals. A model that does not beat popularity is shown not to."
             ),
         ),
-        deps=[_all_partitions("zero_shot"), _all_partitions("baselines")],
+        deps=[
+            _all_partitions("zero_shot"),
+            _all_partitions("baselines"),
+            settings_dep("models", all_partitions=True),
+        ],
         code_version="1",
     )
     def leaderboard(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:

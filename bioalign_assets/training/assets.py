@@ -6,7 +6,7 @@ import dagster as dg
 import pyarrow as pa
 
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study, Variant
@@ -55,6 +55,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                 partition_mapping=partitions.training_dataset_to_variant,
             ),
         },
+        deps=[settings_dep("training")],
         pool=TRAINING_POOL,
     )
     def train(

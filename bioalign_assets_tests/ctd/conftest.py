@@ -14,7 +14,10 @@ class Site:
 
     url: str = ""
     pages: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
+    heads: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    sent: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, path, body=b"", *, status=200, **headers):
@@ -28,6 +31,27 @@ class Site:
         self.pages[path] = answer
         return self.url + path
 
+    def serve_file(self, path, body, *, head=True, **headers):
+        """Serve as good servers do: HEAD is answered, and 304 where a condition says that nothing changed."""
+
+        def answer(handler):
+            asked = handler.headers
+            tag, date = asked.get("If-None-Match"), asked.get("If-Modified-Since")
+            unchanged = tag == headers.get("ETag") if tag else date and date == headers.get("Last_Modified")
+            handler.send_response(304 if unchanged else 200)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            if handler.command == "GET" and not unchanged:
+                for start in range(0, len(body), 1 << 14):
+                    self.sent += handler.wfile.write(body[start : start + (1 << 14)])
+
+        self.pages[path] = answer
+        self.heads.pop(path, None)
+        if head:
+            self.heads[path] = answer
+        return self.url + path
+
 
 @pytest.fixture
 def site(monkeypatch):
@@ -39,11 +63,21 @@ def site(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             made.asked.append(self.path)
-            page = made.pages.get(self.path.partition("?")[0])
-            if page is None:
-                self.send_error(404)
-            else:
-                page(self)
+            self.answer(made.pages, otherwise=404)
+
+        def do_HEAD(self):
+            self.answer(made.heads, otherwise=501)
+
+        def answer(self, pages, *, otherwise):
+            made.methods.append(self.command)
+            page = pages.get(self.path.partition("?")[0])
+            try:
+                if page is None:
+                    self.send_error(otherwise)
+                else:
+                    page(self)
+            except OSError:  # who asked has hung up
+                self.close_connection = True
 
         def log_message(self, *args):
             """Keep the test output quiet."""

@@ -3,9 +3,16 @@
 import gzip
 import re
 
+import dagster as dg
 import pytest
 
-from bioalign_assets.errors import BioAlignError, ModelError, StudyError
+from bioalign_assets.ctd import checks as ctd_checks
+from bioalign_assets.ctd.acceptance import blocked_folder, blocked_releases
+from bioalign_assets.ctd.sighting import Sighting
+from bioalign_assets.ctd.watch import look
+from bioalign_assets.definitions import build_defs
+from bioalign_assets.errors import BioAlignError, ModelError, ReleaseError, SourceError, StudyError
+from bioalign_assets.findings import Finding
 from bioalign_assets.study import load_study
 from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets.warehouse.schemas import TABLES
@@ -68,6 +75,36 @@ def stored(micro: Micro) -> dict[str, object]:
     return {name: micro.tables.read(schema) for name, schema in TABLES.items()}
 
 
+RELEASE = dg.AssetKey(["ctd", "release"])
+
+
+def verdicts(micro: Micro) -> list[dg.AssetCheckEvaluation]:
+    """All evaluations of the gate, the last one first."""
+    return micro.evaluations(dg.AssetCheckKey(RELEASE, "acceptable"))
+
+
+def refused(micro: Micro):
+    return blocked_releases(blocked_folder(micro.root / "raw"))
+
+
+def in_force(micro: Micro) -> dg.AssetMaterialization:
+    return micro.instance.get_latest_materialization_event(RELEASE).asset_materialization
+
+
+def materialise(micro: Micro, *assets: str, ctd_source=None, accept="", partition=None):
+    """Run some assets with the run config that a person writes in the launchpad."""
+    defs = build_defs(
+        settings=micro.settings.model_copy(update={"ctd_source": ctd_source}), study=micro.study
+    )
+    return defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=micro.instance,
+        asset_selection=[dg.AssetKey(name.split(".")) for name in assets],
+        partition_key=partition,
+        run_config={"ops": {"ctd__release": {"config": {"accept": accept}}}} if accept else None,
+        raise_on_error=False,
+    )
+
+
 def partial_files(micro: Micro) -> list[str]:
     return [
         str(path)
@@ -108,6 +145,11 @@ def test_a_bad_release_is_told_and_the_last_good_one_stays(good, release, tmp_pa
     for table, rows in before.items():
         assert after[table].equals(rows), table
     assert partial_files(good) == []
+    kept_aside = [record.path.read_bytes() for record in refused(good)]
+    assert (content in kept_aside) == isinstance(told.value, ReleaseError)  # of a SourceError nothing is kept
+    if isinstance(told.value, ReleaseError):
+        assert not verdicts(good)[0].passed
+        assert verdicts(good)[0].description == message
     with open_catalogue(good.root) as connection:
         assert connection.execute(
             "SELECT count(*) FROM curation.pairs WHERE dataset = 'published'"
@@ -165,16 +207,124 @@ def test_a_model_that_cannot_be_found_is_told(good, tmp_path, monkeypatch):
     assert partial_files(good) == []
 
 
-def test_a_failed_blocking_check_is_told_in_one_paragraph(good, tmp_path):
-    source = release_file(tmp_path / "release.csv")
-    lines = source.read_text().splitlines()
-    source.write_text("\n".join([*lines, lines[-1]]), encoding="utf-8")  # one association twice
+def test_a_failed_blocking_check_is_told_in_one_paragraph(good, monkeypatch):
+    found = Finding(passed=False, summary="17 rows are not as they should be")
+    monkeypatch.setattr(ctd_checks, "curated_rows_exist", lambda _: found)
+    before = stored(good)["curation.pairs"]
     with pytest.raises(BioAlignError) as told:
-        good.run(ctd_source=str(source), parts=2)
+        good.run(parts=2)
     message = str(told.value)
-    assert "ctd/associations distinct_associations: 1 of 401 rows repeat a gene and disease" in message
+    assert "\n" not in message
+    assert "ctd/associations curated_rows: 17 rows are not as they should be" in message
     assert "make dev" in message
-    with open_catalogue(good.root) as connection:
-        assert connection.execute(
-            "SELECT count(*) FROM curation.pairs WHERE dataset = 'published'"
-        ).fetchone() == (800,)
+    assert stored(good)["curation.pairs"].equals(before)
+
+
+def with_one_association_twice(path):
+    source = release_file(path, seed=12)
+    lines = source.read_text().splitlines()
+    source.write_text("\n".join([*lines, lines[-1]]), encoding="utf-8")
+    return source
+
+
+@pytest.mark.slow
+def test_a_release_that_looks_wrong_never_goes_into_force_until_a_person_says_so(tmp_path):
+    house = Micro(tmp_path)
+    house.run(parts=2)
+    source = with_one_association_twice(tmp_path / "twice.csv")
+    before, version = stored(house), in_force(house)
+    with pytest.raises(ReleaseError) as told:
+        house.run(ctd_source=str(source), parts=2)
+    message = str(told.value)
+    assert "\n" not in message
+    (record,) = refused(house)
+    for part in (
+        "1 of 401 rows repeat a gene and disease",
+        str(record.path.parents[1]),
+        f"--accept {record.sha256}",
+    ):
+        assert part in message
+    # the step failed, and Dagster kept what the gate found all the same
+    evaluation = verdicts(house)[0]
+    assert (evaluation.passed, evaluation.severity, evaluation.blocking) == (
+        False,
+        dg.AssetCheckSeverity.ERROR,
+        False,
+    )
+    assert evaluation.description == message
+    assert evaluation.metadata["kept_aside"].value == str(record.path)
+    assert evaluation.metadata["associations"].value == 401
+    assert in_force(house) == version
+    for table, rows in stored(house).items():
+        assert rows.equals(before[table]), table
+    # a look at the source finds what was refused
+    assert look(str(source), demo_release=house.study.demo_release).signature == record.signature
+    # what follows the last good release can still be made
+    assert materialise(house, "curation.pairs", partition="stable").success
+
+    run = materialise(
+        house, "ctd.release", "ctd.associations", "ctd.changes", ctd_source=str(source), accept=record.sha256
+    )
+    assert run.success
+    assert verdicts(house)[0].passed
+    assert "Accepted by a person" in verdicts(house)[0].description
+    assert stored(house)["ctd.release"]["sha256"].to_pylist() == [record.sha256]
+    assert Sighting.from_json(in_force(house).metadata["sighting"].value) == record.sighting
+    assert [one.accepted_at is None for one in refused(house)] == [False]
+    twice = house.evaluations(
+        dg.AssetCheckKey(dg.AssetKey(["ctd", "associations"]), "distinct_associations")
+    )[0]
+    assert (twice.passed, twice.severity) == (False, dg.AssetCheckSeverity.WARN)  # it was accepted with this
+    assert materialise(house, "curation.pairs", partition="published").success
+    # fetched again without a word, as the weekly schedule does: in force stays in force
+    house.run(ctd_source=str(source), parts=1)
+    assert verdicts(house)[0].description == "Nothing speaks against it."
+
+
+@pytest.mark.slow
+def test_an_identical_release_changes_nothing_and_a_refused_one_is_not_the_release_before(tmp_path):
+    house = Micro(tmp_path)
+    house.run(parts=1)
+    first = stored(house)["ctd.associations"]
+    source = release_file(tmp_path / "next.csv", seed=11)
+    house.run(ctd_source=str(source), parts=1)
+    changed = stored(house)["ctd.changes"]
+    assert len(changed) > 0
+    versions = [in_force(house).tags["dagster/data_version"]]
+    with pytest.raises(ReleaseError):
+        house.run(ctd_source=str(with_one_association_twice(tmp_path / "twice.csv")), parts=1)
+    for _ in range(2):
+        house.run(ctd_source=str(source), parts=1)
+        versions.append(in_force(house).tags["dagster/data_version"])
+    assert len(set(versions)) == 1
+    assert stored(house)["ctd.changes"].equals(changed)
+    picture = house.instance.get_latest_materialization_event(
+        dg.AssetKey(["ctd", "changes"])
+    ).asset_materialization
+    assert "](data:image/png;base64,iVBOR" in picture.metadata["summary"].value
+    house.run(parts=1)  # and back to the demo release
+    assert stored(house)["ctd.associations"].equals(first)
+    counts = stored(house)["ctd.changes"]["change"].to_pylist()
+    before = changed["change"].to_pylist()
+    assert (counts.count("added"), counts.count("removed")) == (
+        before.count("removed"),
+        before.count("added"),
+    )
+
+
+def test_a_source_that_gives_no_release_has_no_verdict(tmp_path):
+    house = Micro(tmp_path)
+    house.run(parts=1)
+    page = tmp_path / "page.csv"
+    page.write_bytes(HTML)
+    with pytest.raises(SourceError):
+        house.run(ctd_source=str(page), parts=1)
+    judged = [one for one in verdicts(house) if isinstance(one, dg.AssetCheckEvaluation)]
+    assert [one.passed for one in judged] == [True]  # of the demo release: of the page nothing was judged
+    assert refused(house) == []
+
+
+def test_the_release_is_told_when_it_was_not_fetched_for_long(tmp_path):
+    (spec,) = [spec for spec in Micro(tmp_path).defs.resolve_all_asset_specs() if spec.key == RELEASE]
+    policy = spec.freshness_policy
+    assert (policy.warn_window.to_timedelta().days, policy.fail_window.to_timedelta().days) == (8, 15)

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.micro import Micro
+from bioalign_assets_tests.micro import Micro, release_file
 
 VARIANT = "tiny-llama@paper"
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
@@ -73,6 +74,22 @@ def all_checks(defs: dg.Definitions):
     ]
 
 
+IN_ASSETS = [("ctd.release", "acceptable")]
+"""Checks that are part of the asset itself: it stops by them, so they stand among no definitions of checks."""
+NOT_BLOCKING = {("ctd.release", "acceptable"), ("ctd.release", "source_answers")}
+"""Both tell of a release that is not in force; what follows the last good one goes on."""
+
+
+def test_the_checks_in_assets_are_all_known_here(micro):
+    specs = [
+        spec
+        for asset in micro.defs.assets
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+    ]
+    assert [(".".join(spec.asset_key.path), spec.name) for spec in specs] == IN_ASSETS
+
+
 def partitions_of(micro, full_name):
     sets = {
         None: [None],
@@ -84,14 +101,14 @@ def partitions_of(micro, full_name):
 
 
 def test_every_check_ran_with_its_asset_and_passed(micro):
-    checks = all_checks(micro.defs)
+    checks = [*all_checks(micro.defs), *IN_ASSETS]
     assert len(checks) > 30
     for asset, name in checks:
         evaluations = micro.evaluations(dg.AssetCheckKey(dg.AssetKey(asset.split(".")), name))
         assert len(evaluations) == len(partitions_of(micro, asset)), (asset, name)
         for evaluation in evaluations:
             assert evaluation.passed or evaluation.severity == WARN, (asset, name, evaluation.description)
-            assert evaluation.blocking
+            assert evaluation.blocking == ((asset, name) not in NOT_BLOCKING)
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
@@ -173,7 +190,44 @@ def test_a_check_finds_what_was_broken(broken, breaking, asset, name, change):
 
 
 def test_every_check_has_a_broken_case(micro):
-    assert set(all_checks(micro.defs)) == {(asset, name) for asset, name, _ in BROKEN}
+    broken = {(asset, name) for asset, name, _ in BROKEN}
+    assert {*all_checks(micro.defs), *IN_ASSETS} == broken | {("ctd.release", name) for name in OF_THE_SOURCE}
+
+
+OF_THE_SOURCE = {
+    "acceptable": "broken by a release that looks wrong",
+    "source_answers": "by a source that is gone",
+}
+"""Their broken cases are the two tests right below: no stored row can break them."""
+
+
+def test_a_release_that_looks_wrong_is_not_acceptable(broken, tmp_path):
+    source = release_file(tmp_path / "release.csv")
+    source.write_text("\n".join(source.read_text().splitlines()[:-200]))
+    in_force = broken.tables.read(TABLES["ctd.release"])
+    with pytest.raises(ReleaseError):
+        broken.run(ctd_source=str(source), parts=1)
+    evaluation = broken.evaluations(dg.AssetCheckKey(dg.AssetKey(["ctd", "release"]), "acceptable"))[0]
+    assert not evaluation.passed
+    assert evaluation.severity == ERROR
+    assert "50% fewer" in evaluation.description
+    assert broken.tables.read(TABLES["ctd.release"]).equals(in_force)
+
+
+def test_a_source_that_is_gone_does_not_answer(broken, tmp_path, monkeypatch):
+    gone = broken.settings.model_copy(update={"ctd_source": str(tmp_path / "gone.csv")})
+    monkeypatch.setattr(broken, "settings", gone)
+    evaluation = broken.check("ctd.release", "source_answers", partition=None)
+    assert not evaluation.passed
+    assert evaluation.severity == WARN
+    for part in (
+        "gone.csv",
+        "nothing there",
+        "https://ctdbase.org/downloads/",
+        "BIOALIGN_CTD_SOURCE",
+        "a folder",
+    ):
+        assert part in evaluation.description
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""How a refresh and the state of the warehouse look in a terminal."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from bioalign_assets.ctd.acceptance import blocked_folder, blocked_releases
+from bioalign_assets.settings import Settings
+
+if TYPE_CHECKING:  # the commands that need neither start without Dagster
+    from bioalign_assets.automation.refresh import RefreshStep
+    from bioalign_assets.automation.staleness import PartitionState
+
+__all__ = ["refresh_line", "refresh_summary", "refused_releases", "status_summary", "status_table"]
+
+_STYLES = {"fresh": "green", "stale": "yellow", "missing": "dim"}
+_WORDS = {
+    "same": "[green]rerun, as before[/green]",
+    "changed": "[green]rerun, changed[/green]  ",
+    "failed": "[red]failed[/red]          ",
+    "waits": "[yellow]waits[/yellow]           ",
+    "looked": "looked          ",
+}
+
+
+def refresh_line(step: "RefreshStep") -> str:
+    """Return one step of a refresh as a line."""
+    seconds = f"{step.seconds:6.1f} s" if step.seconds else "        "
+    return f"  {_WORDS[step.outcome]}  {seconds}  {escape(step.title)}: {escape(step.why)}"
+
+
+def refresh_summary(steps: Sequence["RefreshStep"]) -> str:
+    """Return in one line what a refresh did."""
+    count = Counter(step.outcome for step in steps)
+    rerun = count["same"] + count["changed"]
+    if not rerun and not count["failed"] and not count["waits"]:
+        return "Everything that was built is fresh."
+    parts = [f"{rerun} rerun ({count['changed']} of them came out different)"]
+    parts += [f"{count[outcome]} {outcome}" for outcome in ("failed", "waits") if count[outcome]]
+    return f"In all: {', '.join(parts)}."
+
+
+def status_table(states: Sequence["PartitionState"], *, only_stale: bool) -> Table:
+    """Return the state of every asset partition as a table."""
+    table = Table(title="Asset partitions", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("asset", no_wrap=True)
+    table.add_column("partition", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for row in states:
+        if only_stale and row.state == "fresh":
+            continue
+        style = _STYLES[row.state]
+        table.add_row(row.asset, row.partition or "", f"[{style}]{row.state}[/{style}]", escape(row.why))
+    return table
+
+
+def status_summary(states: Sequence["PartitionState"]) -> str:
+    """Return the counts in one line, and what to do about what is stale."""
+    count = Counter(row.state for row in states)
+    line = f"{count['fresh']} fresh, {count['stale']} stale, {count['missing']} missing (never built)."
+    return f"{line} `bioalign refresh` reruns what is stale." if count["stale"] else line
+
+
+def refused_releases(settings: Settings) -> list[str]:
+    """Return a line for each refused release that nobody has accepted."""
+    return [
+        f"[yellow]Refused release[/yellow] {blocked.sha256:.16}, kept aside in {escape(str(blocked.path))}: "
+        f"{escape(blocked.why)}"
+        for blocked in blocked_releases(blocked_folder(settings.warehouse / "raw"))
+        if blocked.accepted_at is None
+    ]

@@ -1,0 +1,70 @@
+"""A small study, run once, and copies of it to automate."""
+
+import pytest
+import torch
+
+from bioalign_assets import plotting
+from bioalign_assets.demo import plan
+from bioalign_assets.study import load_study
+from bioalign_assets_tests.automation.automated import Automated
+from bioalign_assets_tests.automation.releases import first_release
+from bioalign_assets_tests.micro import STUDY, Micro
+
+SMALLEST = {
+    '[datasets.published-entity-held-out]\nsampler = "published"\nsplit = "entity"\n': "",
+    "pretraining_steps = 2": "pretraining_steps = 0",
+    "steps = 3": "steps = 1",
+    "sample_size = 80": "sample_size = 50",
+    "map_size = 40": "map_size = 20",
+}
+
+
+UNBUILT = "tiny-benchmark@untuned"
+"""The variant that nobody has asked for."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)  # two spinning threads on busy cores are slower than one
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_pictures():
+    """Spare the drawing, the longest part of these runs: nothing here looks at a picture."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plotting, "png", lambda *_, **__: b"")
+        yield
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Micro:
+    """The smallest study, run whole but for one variant, which nobody has asked for."""
+    folder = tmp_path_factory.mktemp("built")
+    made = Micro(folder)
+    text = STUDY
+    for old, new in SMALLEST.items():
+        text = text.replace(old, new)
+    made.study_file.write_text(text, encoding="utf-8")
+    made.study = load_study(str(made.study_file))
+    source = folder / "releases"
+    source.mkdir()
+    (source / "CTD_curated_genes_diseases.csv").write_text(first_release(folder), encoding="utf-8")
+    parts = plan(made.study, settings=made.settings)
+    unwanted = f"variant {UNBUILT}"
+    made.run(ctd_source=str(source), without=[unwanted])
+    assert unwanted in {part.title for part in parts}
+    return made
+
+
+@pytest.fixture
+def automated(built, tmp_path) -> Automated:
+    """A copy of the study under automation, with its release at the source."""
+    made = Automated(built, tmp_path / "copy")
+    made.publish(first_release(tmp_path))
+    return made
+
+
+@pytest.fixture
+def release(tmp_path) -> str:
+    """The text of the release that is in force."""
+    return first_release(tmp_path)
