@@ -17,7 +17,7 @@ from bioalign_assets.automation.staleness import Staleness, ordered_partitions
 from bioalign_assets.ctd.checks import known_sighting
 from bioalign_assets.definitions import build_defs
 from bioalign_assets.demo import PlannedRun, execute, working_alone
-from bioalign_assets.errors import BioAlignError
+from bioalign_assets.errors import BioAlignError, StudyError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
 
@@ -127,6 +127,8 @@ class _Walk:
             execute(
                 planned, job=self._job, instance=self._instance, study=self._study, tags=tags, config=config
             )
+        except StudyError:
+            raise  # the study file changed meanwhile: nothing that follows would be recorded truly
         except BioAlignError as error:
             seconds = time.perf_counter() - started
             return RefreshStep(title=title, outcome="failed", why=str(error), seconds=seconds)

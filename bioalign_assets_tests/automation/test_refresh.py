@@ -68,7 +68,8 @@ def test_without_training_what_loads_a_model_waits(automated, release):
     automated.publish(without_rows(release, share=0.02, seed=1))
     steps = refreshed(automated, training=False)
     waiting = {step.title: step.why for step in steps if step.outcome == "waits"}
-    assert "--training" in waiting["training.adapter[tiny-llama@paper]"]
+    assert "--training" in waiting["models.base[tiny-llama]"]
+    assert "waits for" in waiting["training.adapter[tiny-llama@paper]"]
     assert "waits for" in waiting["report.leaderboard"]
     rerun = told(steps, "changed") | told(steps, "same")
     assert not any(title.startswith(("models", "training", "inference", "report")) for title in rerun)
