@@ -3,11 +3,14 @@
     python -m benchmarks.releases --release ../shared/data/ctd/CTD_curated_genes_diseases.2025-08-27.csv
 
 First the study is built by ``bioalign demo`` from the release. Then the daemon starts, and releases come to the
-folder that it watches: the same file, the same with another date, one with about 0.5% of its rows dropped or
-changed. The last line but the table says whether what was rerun is what should have been.
+folder that it watches: the same file, the same with another date, one in which only an OMIM identifier differs
+(which no dataset holds), one with about 0.5% of its rows dropped or changed. The
+last line says whether what was rerun is what should have been.
 """
 
 import argparse
+import csv
+import io
 import os
 import re
 import signal
@@ -31,7 +34,7 @@ from bioalign_assets.instance import dagster_home, open_instance
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
 
-__all__ = ["Played", "another_date", "half_a_percent_changed", "play_releases", "table"]
+__all__ = ["Played", "another_date", "another_omim_id", "half_a_percent_changed", "play_releases", "table"]
 
 STUDY = Path(__file__).with_suffix(".toml")
 _FILE = "CTD_curated_genes_diseases.csv"
@@ -63,8 +66,8 @@ def another_date(text: str) -> str:
 
 
 def half_a_percent_changed(text: str, *, generator: np.random.Generator) -> str:
-    """Return a release one year on in which 0.4% of the rows are gone and 0.1% have another article."""
-    lines = another_date(text).splitlines(keepends=True)
+    """Return a release three years on in which 0.4% of the rows are gone and 0.1% have another article."""
+    lines = another_date(another_date(another_date(text))).splitlines(keepends=True)
     first = next(number for number, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     count = max(1, round(0.001 * (len(lines) - first)))
     chosen = generator.choice(np.arange(first, len(lines)), size=5 * count, replace=False)
@@ -74,6 +77,18 @@ def half_a_percent_changed(text: str, *, generator: np.random.Generator) -> str:
         for number, line in enumerate(lines)
         if number not in gone
     )
+
+
+def another_omim_id(text: str) -> str:
+    """Return a release, two years on, in which one association has another OMIM identifier."""
+    lines = another_date(another_date(text)).splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if line.strip() and not line.startswith("#"))
+    fields = next(csv.reader([lines[first]]))
+    fields[5] = "987654"
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\n").writerow(fields)
+    lines[first] = row.getvalue()
+    return "".join(lines)
 
 
 def _with_another_article(line: str) -> str:
@@ -102,6 +117,7 @@ def play_releases(text: str, *, study_file: Path, folder: Path) -> Iterator[Play
     releases: dict[str, Callable[[], str]] = {
         "the same file": lambda: text,
         "the same, another date": lambda: another_date(text),
+        "one OMIM identifier changed": lambda: another_omim_id(text),
         "0.5% of the rows changed": lambda: half_a_percent_changed(text, generator=np.random.default_rng(42)),
     }
     with daemon(environment, log=folder / "daemon.log"):
@@ -234,8 +250,12 @@ def main() -> None:
             played.append(each)
     print(machine())
     print(table(played))
-    same, dated, changed = played
-    as_it_should = (same.runs, same.rerun, dated.runs, dated.rerun) == (0, 0, 1, 0) and changed.rerun > 0
+    same, dated, omim, changed = played
+    as_it_should = (
+        (same.runs, same.rerun, dated.runs, dated.rerun) == (0, 0, 1, 0)
+        and 0 < omim.rerun < changed.rerun
+        and omim.alone > 0
+    )
     print(f"only what is stale was rerun: {'yes' if as_it_should else 'NO'}")
     sys.exit(0 if as_it_should else 1)
 

@@ -19,6 +19,7 @@ from bioalign_assets.evaluation import assets as evaluation_assets
 from bioalign_assets.evaluation import checks as evaluation_checks
 from bioalign_assets.inference import assets as inference_assets
 from bioalign_assets.inference import checks as inference_checks
+from bioalign_assets.instance import build_mending_sensor, held
 from bioalign_assets.models import assets as models_assets
 from bioalign_assets.models import checks as models_checks
 from bioalign_assets.partitions import Partitions
@@ -73,7 +74,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *evaluation_checks.build_checks(partitions=partitions),
             *report_checks.build_checks(),
         ],
-        sensors=build_sensors(study, settings=settings),
+        sensors=[*build_sensors(study, settings=settings), build_mending_sensor()],
         schedules=build_schedules(study, settings=settings),
         resources={
             "warehouse": warehouse,
@@ -84,7 +85,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             ),
         },
         # forkserver: Delta's Rust runtime forbids fork, and preloading spares each step the imports
-        executor=dg.multiprocess_executor.configured(
+        executor=held(dg.multiprocess_executor).configured(
             {
                 "max_concurrent": 2,
                 "start_method": {"forkserver": {"preload_modules": ["bioalign_assets.preload"]}},
