@@ -3,11 +3,12 @@
 Here belongs Dagster's side of a table, nothing of any room's science.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from bioalign_assets.automation.conditions import refresh_when_stale
 from bioalign_assets.errors import BioAlignError
@@ -20,6 +21,7 @@ from bioalign_assets.warehouse.tables import conform
 __all__ = [
     "OWNER",
     "asset_arguments",
+    "checks_stand",
     "fits_schema",
     "materialized",
     "result_of",
@@ -120,6 +122,25 @@ def _cell(value: object, *, longest: int = 60) -> str:
     if isinstance(value, list) and len(value) > 4:
         text = f"[{', '.join(map(str, value[:3]))}, … {len(value)} in all]"
     return text[:longest].replace("|", "\\|").replace("\n", " ")
+
+
+def checks_stand(context: dg.AssetExecutionContext, *, but: Collection[str]) -> None:
+    """Record the checks of an asset once more as they were last, in a run that is about to fail.
+
+    Dagster shows every check that such a run had planned as failed; but what the checks are about, the rows in the
+    table, stays as it is and as it was checked.
+
+    :param but: names of checks that say something of this run itself
+    """
+    storage = context.instance.event_log_storage
+    evaluated = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+    for check in sorted(context.job_def.asset_layer.asset_graph.get(context.asset_key).check_keys):
+        if check.name in but:
+            continue
+        for record in storage.get_asset_check_execution_history(check, limit=1, status=evaluated):
+            last = None if record.event is None else record.event.asset_check_evaluation
+            if last is not None:
+                context.instance.report_runless_asset_event(last)
 
 
 def result_of(finding: Finding, *, blocks: bool = True) -> dg.AssetCheckResult:

@@ -28,6 +28,8 @@ ROLE_COLOURS: Mapping[str, str] = {
 
 MAX_PNG_BYTES = 100_000  # Dagster keeps a figure in the event log, once for every run
 _DPI_STEPS = (200, 160, 130, 100, 80, 60)
+_UI_PIXELS = 1040
+"""The width of the window in which Dagster shows a picture; a wider one is cut off."""
 
 _STYLE: Mapping[str, object] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
@@ -53,21 +55,29 @@ def figure_style() -> AbstractContextManager[None]:
     return mpl.rc_context(dict(_STYLE))
 
 
-def png(figure: Figure, *, width: float | None = None, max_bytes: int = MAX_PNG_BYTES) -> bytes:
+def png(
+    figure: Figure,
+    *,
+    width: float | None = None,
+    max_bytes: int = MAX_PNG_BYTES,
+    max_pixels: int | None = None,
+) -> bytes:
     """Return the figure as PNG, at the finest resolution (at most 200 dpi) that fits ``max_bytes``.
 
     The bytes depend on the figure alone (no date, no version).
 
     :param width: width in inches to scale the figure to, its shape kept; None: as it is
     :param max_bytes: the PNG is smaller than this
+    :param max_pixels: it is no wider than this; None: as wide as the resolution makes it
     :raises ValueError: if it is too large even at 60 dpi
     """
     before = (figure.get_figwidth(), figure.get_figheight())
     if width is not None:
         figure.set_size_inches(width, before[1] * width / before[0])
+    finest = _DPI_STEPS[0] if max_pixels is None else int(max_pixels / figure.get_figwidth())
     try:
         with figure_style():
-            for dpi in _DPI_STEPS:
+            for dpi in sorted({min(step, finest) for step in _DPI_STEPS}, reverse=True):
                 buffer = io.BytesIO()
                 figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
                 if buffer.tell() < max_bytes:
@@ -85,4 +95,4 @@ def markdown_image(figure: Figure, *, title: str) -> str:
     :param title: alternative text
     """
     text = title.replace("[", "(").replace("]", ")").replace("\n", " ")
-    return f"![{text}](data:image/png;base64,{base64.b64encode(png(figure)).decode('ascii')})"
+    return f"![{text}](data:image/png;base64,{base64.b64encode(png(figure, max_pixels=_UI_PIXELS)).decode('ascii')})"

@@ -81,7 +81,7 @@ def _sighting(text: str) -> Sighting | None:
 
 def release_tags(sighting: Sighting) -> dict[str, str]:
     """Return the tags of a run that ingests a release."""
-    return {_RELEASE_TAG: hashlib.sha256(sighting.signature.encode()).hexdigest()[:32]}
+    return {_RELEASE_TAG: hashlib.sha256(sighting.signature.encode()).hexdigest()[:12]}
 
 
 def decide(

@@ -19,8 +19,8 @@ from bioalign_assets.ctd.report_kind import ASSOCIATIONS, DISEASES
 from bioalign_assets.ctd.sighting import of_demo
 from bioalign_assets.ctd.source import RawFile, fetch, fetched
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
-from bioalign_assets.errors import SourceError
-from bioalign_assets.orchestration import asset_arguments, materialized
+from bioalign_assets.errors import BioAlignError, SourceError
+from bioalign_assets.orchestration import asset_arguments, checks_stand, materialized
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -78,21 +78,26 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
         shown = public_source(source, kind=ASSOCIATIONS)
         context.log.info(f"Fetching the CTD release from {shown}")
         in_force = in_force_of(warehouse.tables.read(TABLES["ctd.release"]), root=warehouse.root)
-        result = ingest(
-            source,
-            fetching=partial(
-                fetched,
-                into=warehouse.raw / "ctd",
-                demo=lambda path: write_demo_release(path, spec=study.demo_release),
-                stem="CTD_curated_genes_diseases",
-                demo_sighting=of_demo(study.demo_release),
-            ),
-            raw_folder=warehouse.raw,
-            in_force=in_force,
-            accept=config.accept,
-        )
+        try:
+            result = ingest(
+                source,
+                fetching=partial(
+                    fetched,
+                    into=warehouse.raw / "ctd",
+                    demo=lambda path: write_demo_release(path, spec=study.demo_release),
+                    stem="CTD_curated_genes_diseases",
+                    demo_sighting=of_demo(study.demo_release),
+                ),
+                raw_folder=warehouse.raw,
+                in_force=in_force,
+                accept=config.accept,
+            )
+        except BioAlignError:
+            checks_stand(context, but=())
+            raise
         yield _verdict(result, in_force=in_force)
         if isinstance(result, Refused):
+            checks_stand(context, but=(ACCEPTABLE,))
             raise result.error
         raw, read = result.raw, result.release
         yield materialized(
@@ -198,7 +203,7 @@ def _verdict(result: Ingested | Refused, *, in_force: InForce | None) -> dg.Asse
             passed=False,
             description=str(result.error),
             metadata={
-                "kept_aside": dg.MetadataValue.path(record.path),
+                "kept_aside": dg.MetadataValue.path(record.path.parents[1]),
                 "sha256": record.sha256,
                 "signature": record.signature,
                 "objections": ", ".join(objection.rule for objection in record.objections),

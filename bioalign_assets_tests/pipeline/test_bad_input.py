@@ -252,8 +252,13 @@ def test_a_release_that_looks_wrong_never_goes_into_force_until_a_person_says_so
         False,
     )
     assert evaluation.description == message
-    assert evaluation.metadata["kept_aside"].value == str(record.path)
+    assert evaluation.metadata["kept_aside"].value == str(record.path.parents[1])
     assert evaluation.metadata["associations"].value == 401
+    # the other checks are about the release in force, and stand as they did
+    for name in ("schema", "one_release", "source_answers"):
+        check = dg.AssetCheckKey(dg.AssetKey(["ctd", "release"]), name)
+        last = house.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])[check]
+        assert last.status.value == "SUCCEEDED", name
     assert in_force(house) == version
     for table, rows in stored(house).items():
         assert rows.equals(before[table]), table

@@ -1,0 +1,142 @@
+"""What a person does and sees in the real UI, in the order in which they would: each test goes on from the last."""
+
+import pytest
+
+from bioalign_assets_tests.automation.releases import dated, without_rows
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOMS = ("ctd", "curation", "evaluation", "inference", "models", "report", "study", "training")
+CHECKS = (
+    "label_balance", "no_positive_among_negatives", "no_text_in_both_splits", "schema", "text_form", "unique_pairs",
+)  # fmt: skip
+FIGURES = ("class_balance", "text_lengths", "entity_frequency", "evidence")
+
+
+def materialise(page, ui, asset, *, partition=None):
+    """Click until a run of an asset is under way, and wait for its end."""
+    before = len(ui.runs())
+    page.goto(f"{ui.url}/assets/{asset}")
+    page.get_by_role("button", name="Materialize").first.click()
+    if partition is not None:
+        select = page.get_by_text("Select a partition or create one")
+        select.or_(page.get_by_placeholder("Select a partition or create one")).first.click()
+        page.get_by_text(partition, exact=True).first.click()
+        page.get_by_role("button", name="Launch 1 run").click()
+    ui.until_runs(before + 1)
+
+
+def stale(ui, asset, partition=None):
+    """Return what the UI itself asks for its marks."""
+    path = ", ".join(f'"{part}"' for part in asset.split("/"))
+    argument = f'(partition: "{partition}")' if partition else ""
+    node = ui.ask(
+        f"{{ assetNodeOrError(assetKey: {{path: [{path}]}}) {{ ... on AssetNode {{ staleStatus{argument} }} }} }}"
+    )
+    return node["assetNodeOrError"]["staleStatus"]
+
+
+def test_the_lineage_graph_shows_every_room(ui, page, shots):
+    page.goto(f"{ui.url}/asset-groups")
+    for room in ROOMS:
+        page.get_by_text(room, exact=True).first.wait_for()
+    page.screenshot(path=shots / "1-lineage.png")
+
+
+def test_a_person_materialises_a_dataset_and_sees_the_run_succeed(ui, page, shots):
+    materialise(page, ui, "ctd/associations")
+    materialise(page, ui, "curation/pairs", partition="stable")
+    materialise(page, ui, "curation/profile", partition="stable")
+    page.goto(f"{ui.url}/runs")
+    page.get_by_text("partition: stable").first.wait_for()
+    page.screenshot(path=shots / "2-runs.png")
+    assert page.get_by_text("Success", exact=True).count() == 4
+    page.goto(f"{ui.url}/runs/{ui.runs()[0]['runId']}")
+    page.get_by_text("curation__profile").first.wait_for()
+    page.screenshot(path=shots / "3-run.png")
+
+
+def test_the_asset_page_explains_the_table(ui, page, shots):
+    page.goto(f"{ui.url}/assets/curation/pairs")
+    page.get_by_text("The labelled dataset: curated associations as true statements").first.wait_for()
+    page.get_by_text("Official symbol of the gene, exactly as CTD spells it").first.wait_for()
+    page.screenshot(path=shots / "4-pairs.png")
+
+
+def test_the_plots_are_there_and_fit_their_window(ui, page, shots):
+    page.goto(f"{ui.url}/assets/curation/profile?view=partitions&partition=stable")
+    links = page.get_by_text("[Show Markdown]")
+    links.first.wait_for()
+    for figure in FIGURES:
+        page.locator("tr", has_text=figure).get_by_text("[Show Markdown]").first.click()
+        image = page.locator("img[src^='data:image/png']").first
+        image.wait_for()
+        page.wait_for_function("document.querySelector(\"img[src^='data:image/png']\").naturalWidth > 0")
+        drawn, window = (
+            image.bounding_box(),
+            page.locator("[role=dialog], .bp5-dialog, .bp4-dialog").first.bounding_box(),
+        )
+        assert drawn["width"] > 300
+        assert drawn["x"] + drawn["width"] <= window["x"] + window["width"]
+        page.wait_for_timeout(400)  # the window fades in
+        page.screenshot(path=shots / f"5-{figure}.png")
+        page.keyboard.press("Escape")
+        image.wait_for(state="detached")
+
+
+def test_the_checks_are_there_with_what_they_found(ui, page, shots):
+    page.goto(f"{ui.url}/assets/curation/pairs?view=checks")
+    page.get_by_text("400 positives and 400 negatives").first.wait_for()
+    for check in CHECKS:
+        page.get_by_text(check, exact=True).first.wait_for()
+    assert page.get_by_text("Succeeded", exact=True).count() == len(CHECKS)
+    page.screenshot(path=shots / "6-checks.png")
+
+
+def test_a_new_release_makes_stale_what_depends_on_it(ui, page, shots):
+    assert stale(ui, "ctd/associations") == "FRESH"
+    runs = len(ui.runs())
+    ui.publish(without_rows(dated(ui.first, year=2031), share=0.02, seed=1))
+    ui.until_runs(runs + 1)
+    assert stale(ui, "ctd/associations") == "STALE"
+    page.goto(f"{ui.url}/assets/ctd/associations")
+    page.get_by_text("Unsynced").first.wait_for()
+    page.screenshot(path=shots / "7-stale.png")
+    materialise(page, ui, "ctd/associations")
+    assert stale(ui, "ctd/associations") == "FRESH"
+    assert stale(ui, "curation/pairs", "stable") == "STALE"
+    page.goto(f"{ui.url}/assets/curation/pairs?view=partitions&partition=stable")
+    page.get_by_text("Unsynced").first.wait_for()
+    page.screenshot(path=shots / "8-stale-partition.png")
+
+
+def test_a_refused_release_says_why_and_the_last_one_stands(ui, page, shots):
+    runs = len(ui.runs())
+    ui.publish(without_rows(dated(ui.first, year=2032), share=0.5, seed=1))
+    ui.until_runs(runs + 1, status="FAILURE")
+    page.goto(f"{ui.url}/assets/ctd/release?view=checks&checkDetail=acceptable")
+    page.get_by_text("fewer looks like a file that was cut off").first.wait_for()
+    page.get_by_text("the last good release stays in force everywhere").first.wait_for()
+    page.screenshot(path=shots / "9-refused.png")
+    assert page.get_by_text("Failed", exact=True).count() == 2  # in the list, and beside its result
+    assert page.get_by_text("Succeeded", exact=True).count() == 3
+    assert stale(ui, "ctd/associations") == "FRESH"
+
+
+def test_what_runs_by_itself_is_listed_and_described(ui, page, shots):
+    page.goto(f"{ui.url}/automation")
+    for name in (
+        "ingest_weekly",
+        "mend_killed_runs",
+        "new_release",
+        "refresh_models",
+        "refresh_tables",
+        "study_file",
+    ):
+        page.get_by_text(name, exact=True).first.wait_for()
+    page.screenshot(path=shots / "10-automation.png")
+    page.goto(f"{ui.url}/locations/bioalign/sensors/new_release")
+    page.get_by_text("This release was refused and is kept aside").or_(
+        page.get_by_text("Looks whether the source has a new CTD release")
+    ).first.wait_for()
+    page.screenshot(path=shots / "11-sensor.png")
