@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ __all__ = ["Played", "another_date", "another_omim_id", "half_a_percent_changed"
 
 STUDY = Path(__file__).with_suffix(".toml")
 _FILE = "CTD_curated_genes_diseases.csv"
-_QUIET_S = 30.0
+QUIET_S = 30.0
 """As long nothing may happen until a release counts as dealt with: several looks of every sensor."""
 _LONGEST_S = 3600.0
 
@@ -96,11 +96,15 @@ def _with_another_article(line: str) -> str:
     return f"{row}{'' if row.endswith(',') else '|'}99999999\n"
 
 
-def play_releases(text: str, *, study_file: Path, folder: Path) -> Iterator[Played]:
+def play_releases(
+    text: str, *, releases: Mapping[str, str], study_file: Path, folder: Path, quiet_s: float = QUIET_S
+) -> Iterator[Played]:
     """Build a study from a release, then let releases come while the daemon watches; give each when it is over.
 
     :param text: of the first release
+    :param releases: texts of those that come then, by what they are called
     :param folder: for the warehouse and the releases; empty
+    :param quiet_s: as long nothing may happen until a release counts as dealt with
     """
     source = folder / "releases"
     source.mkdir(parents=True)
@@ -114,17 +118,11 @@ def play_releases(text: str, *, study_file: Path, folder: Path) -> Iterator[Play
     publish(text, source=source)
     bioalign = [sys.executable, "-m", "bioalign_assets.cli"]
     subprocess.run([*bioalign, "demo"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    releases: dict[str, Callable[[], str]] = {
-        "the same file": lambda: text,
-        "the same, another date": lambda: another_date(text),
-        "one OMIM identifier changed": lambda: another_omim_id(text),
-        "0.5% of the rows changed": lambda: half_a_percent_changed(text, generator=np.random.default_rng(42)),
-    }
     with daemon(environment, log=folder / "daemon.log"):
         watcher = _Watcher(settings)
-        for name, make in releases.items():
-            publish(make(), source=source)
-            yield watcher.wait(name)
+        for name, release in releases.items():
+            publish(release, source=source)
+            yield watcher.wait(name, quiet_s=quiet_s)
 
 
 def publish(text: str, *, source: Path) -> None:
@@ -162,10 +160,10 @@ class _Watcher:
         self._materialised = self._count()
         self._runs = self._instance.get_runs_count()
 
-    def wait(self, release: str) -> Played:
+    def wait(self, release: str, *, quiet_s: float) -> Played:
         """Return what a release led to, when nothing has happened for a while and nothing is stale."""
         started = quiet_since = time.time()
-        while time.time() - quiet_since < _QUIET_S:
+        while time.time() - quiet_since < quiet_s:
             if time.time() - started > _LONGEST_S:
                 raise RuntimeError(f"{release}: not dealt with after {_LONGEST_S:g} s")
             time.sleep(1)

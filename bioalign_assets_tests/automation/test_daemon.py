@@ -1,0 +1,37 @@
+"""The real daemon over the real definitions: what the sensors do by themselves, without a hand on them."""
+
+import pytest
+
+from benchmarks.releases import play_releases
+from bioalign_assets_tests.automation.conftest import SMALLEST
+from bioalign_assets_tests.automation.releases import dated, first_release, with_other_omim_ids, without_rows
+from bioalign_assets_tests.micro import STUDY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_releases_that_come_while_the_daemon_watches_rerun_what_is_stale(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    text = STUDY.replace('ctd = "demo"\n', 'ctd = "demo"\ncheck_every_minutes = 0.05\n', 1)
+    text = text.replace(
+        "[demo_release]", "[automation]\ntraining = true\ncheck_stale_every_seconds = 3\n\n[demo_release]"
+    )
+    for old, new in SMALLEST.items():
+        text = text.replace(old, new)
+    study = tmp_path / "study.toml"
+    study.write_text(text, encoding="utf-8")
+    first = first_release(tmp_path)
+    releases = {
+        "same": dated(first, year=2031),
+        "omim": with_other_omim_ids(dated(first, year=2032)),
+        "rows": without_rows(dated(first, year=2033), share=0.02, seed=1),
+    }
+    same, omim, rows = play_releases(
+        first, releases=releases, study_file=study, folder=tmp_path / "played", quiet_s=15
+    )
+    assert (same.runs, same.rerun) == (1, 0)
+    # associations, changes, both datasets, both base models: and all of it comes out as it was
+    assert (omim.rerun, omim.alone) == (6, same.alone - 6)
+    # two untuned variants, whose base models read nothing of the release here, are not trained anew
+    assert (rows.rerun, rows.alone) == (same.alone - 4, 4)
+    assert rows.runs < rows.rerun
