@@ -239,8 +239,14 @@ def main() -> None:
             write_demo_release(first, spec=DemoRelease())
         played = []
         text = first.read_text(encoding="utf-8")
+        releases = {
+            "the same file": text,
+            "the same, another date": another_date(text),
+            "one OMIM identifier changed": another_omim_id(text),
+            "0.5% of the rows changed": half_a_percent_changed(text, generator=np.random.default_rng(42)),
+        }
         for each in play_releases(
-            text, study_file=arguments.study.absolute(), folder=Path(folder) / "played"
+            text, releases=releases, study_file=arguments.study.absolute(), folder=Path(folder) / "played"
         ):
             print(
                 f"{each.release}: {each.runs} runs, {each.rerun} partitions, {each.seconds:.0f} s", flush=True
