@@ -1,4 +1,4 @@
-"""The command line: ``bioalign demo``, ``dev``, ``refresh``, ``status``, ``leaderboard``, ``vacuum`` and ``docs``.
+"""The command line: the study and its upkeep (demo, dev, refresh, status), its results (leaderboard, sql, export).
 
 Every command reads the same environment as the Dagster definitions. An error that the user can mend is printed
 as one paragraph, without a traceback, and the exit status is 1.
@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bioalign_assets.automation.shown import (
     status_summary,
     status_table,
 )
+from bioalign_assets.curation.paper_files import write_paper_files
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.evaluation.metric_page import metric_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
@@ -33,6 +35,9 @@ from bioalign_assets.study import load_study
 from bioalign_assets.terminal import keep_terminal
 from bioalign_assets.warehouse.catalogue import open_catalogue, own_catalogue_path, rebuild_catalogue
 from bioalign_assets.warehouse.dictionary import data_dictionary
+from bioalign_assets.warehouse.export import export_database
+from bioalign_assets.warehouse.questions import answer, converse
+from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["cli", "main"]
@@ -168,6 +173,45 @@ def vacuum(older_than_hours: int) -> None:
 
 
 @cli.command()
+@click.argument("query", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="Print rows as CSV, all of them.")
+def sql(query: str | None, *, as_csv: bool) -> None:
+    """Ask the warehouse in SQL, read-only: one QUERY, or statements typed or piped in, each ended by a semicolon."""
+    settings = Settings.from_environment()
+    with open_catalogue(settings.warehouse) as connection:
+        if query is not None:
+            click.echo(answer(connection, query, as_csv=as_csv))
+        elif not sys.stdin.isatty():
+            for statement in duckdb.extract_statements(sys.stdin.read()):
+                click.echo(answer(connection, statement.query, as_csv=as_csv))
+        else:
+            converse(connection, as_csv=as_csv)
+
+
+@cli.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option(
+    "--as-of", type=click.DateTime(), help="The tables as they were at this moment (UTC), not as they are."
+)
+@click.option("--dataset", help="Write this dataset as the paper's CSV files into the folder TARGET instead.")
+def export(target: Path, *, as_of: datetime | None, dataset: str | None) -> None:
+    """Write all tables into one DuckDB file TARGET, to hand on or to keep."""
+    settings = Settings.from_environment()
+    tables = Tables(settings.warehouse)
+    if dataset is not None:
+        if as_of is not None:
+            raise click.UsageError("--as-of goes with a DuckDB file, not with --dataset.")
+        pairs = tables.read(TABLES["curation.pairs"], partitions=[dataset])
+        for name, rows in write_paper_files(pairs, folder=target).items():
+            click.echo(f"{target / name}: {rows:,} rows")
+        return
+    counts = export_database(tables, to=target, as_of=as_of.replace(tzinfo=UTC) if as_of else None)
+    for name, rows in counts.items():
+        click.echo(f"{name}: {rows:,} rows")
+    click.echo(f"{target}: {target.stat().st_size / 1e6:,.1f} MB")
+
+
+@cli.command()
 @click.option("--check", is_flag=True, help="Change nothing; fail if a page is not as it would be written.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs"))
 def docs(folder: Path, *, check: bool) -> None:
@@ -299,7 +343,7 @@ def _run() -> int:
     except BioAlignError as error:
         click.secho(f"\n{error}", err=True, fg="red")
         return 1
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         click.secho(f"\nDuckDB: {error}", err=True, fg="red")
         return 1
     except click.ClickException as error:

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 import duckdb
@@ -24,7 +25,17 @@ from bioalign_assets.warehouse.atomic import remove_leftovers, written_aside
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["CATALOGUE", "catalogue_path", "open_catalogue", "own_catalogue_path", "rebuild_catalogue"]
+__all__ = [
+    "CATALOGUE",
+    "catalogue_path",
+    "comment_on",
+    "create_view",
+    "files_of",
+    "open_catalogue",
+    "own_catalogue_path",
+    "rebuild_catalogue",
+    "sql_type",
+]
 
 CATALOGUE = "bioalign.duckdb"
 _OWN_CATALOGUE = ".catalogue.duckdb"
@@ -78,8 +89,8 @@ def _build(path: Path, *, tables: Tables) -> None:
         )
         for schema in TABLES.values():
             delta = tables.create(schema)
-            files = _files(delta, schema=schema)
-            _create_view(connection, schema=schema, files=list(files), root=tables.root)
+            files = files_of(delta, schema=schema)
+            create_view(connection, schema=schema, files=list(files), root=tables.root)
             connection.execute(
                 "INSERT INTO catalogued VALUES (?, ?, ?, ?)",
                 [schema.full_name, delta.version(), len(files), schema.row],
@@ -113,7 +124,7 @@ def open_catalogue(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _files(delta: DeltaTable, *, schema: TableSchema) -> Mapping[Path, str | None]:
+def files_of(delta: DeltaTable, *, schema: TableSchema) -> Mapping[Path, str | None]:
     """Return the current files of a table, below the warehouse folder, each with its partition's key."""
     actions = pa.table(delta.get_add_actions(flatten=True))
     paths = actions["path"].to_pylist()
@@ -136,9 +147,10 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _create_view(
+def create_view(
     connection: duckdb.DuckDBPyConnection, *, schema: TableSchema, files: list[Path], root: Path
 ) -> None:
+    """Create the view of a table over some of its files (paths below ``root``), with comments."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema.room}")
     if files:
         # An absolute path, which a session may override after the folder was moved: see data_warehouse/README.md
@@ -152,12 +164,17 @@ def _create_view(
         columns = ", ".join(f'CAST(NULL AS {sql_type(c.type)}) AS "{c.name}"' for c in schema.columns)
         query = f"SELECT {columns} WHERE false"
     connection.execute(f"CREATE VIEW {schema.full_name} AS {query}")
-    connection.execute(f"COMMENT ON VIEW {schema.full_name} IS {_text(schema.row)}")
+    comment_on(connection, schema=schema, kind="VIEW", name=schema.full_name)
+
+
+def comment_on(
+    connection: duckdb.DuckDBPyConnection, *, schema: TableSchema, kind: Literal["VIEW", "TABLE"], name: str
+) -> None:
+    """Say what a view or table and its columns mean, as the schema does."""
+    connection.execute(f"COMMENT ON {kind} {name} IS {_text(schema.row)}")
     for column in schema.columns:
         unit = f" [{column.unit_or_range}]" if column.unit_or_range else ""
-        connection.execute(
-            f'COMMENT ON COLUMN {schema.full_name}."{column.name}" IS {_text(column.meaning + unit)}'
-        )
+        connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {_text(column.meaning + unit)}')
 
 
 def _create_model_views(connection: duckdb.DuckDBPyConnection, *, variants: set[str | None]) -> None:

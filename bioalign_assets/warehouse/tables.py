@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -199,6 +200,20 @@ class Tables:
     def commits(self, schema: TableSchema) -> list[dict[str, object]]:
         """Return the table's commits, newest first, each with its version, time and commit info."""
         return list(self.create(schema).history())
+
+    def at(self, schema: TableSchema, *, moment: datetime | None) -> DeltaTable | None:
+        """Return the Delta table as it was at a moment; None if it was not there yet.
+
+        :param moment: with a time zone; None for now
+        """
+        delta = self.create(schema)
+        if moment is None:
+            return delta
+        for commit in self.commits(schema):  # newest first
+            if int(str(commit["timestamp"])) <= moment.timestamp() * 1000:
+                delta.load_as_version(int(str(commit["version"])))
+                return delta
+        return None
 
     def vacuum(self, *, older_than_hours: int) -> dict[str, int]:
         """Remove files that no version younger than ``older_than_hours`` needs; return how many a table.
