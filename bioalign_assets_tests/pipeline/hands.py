@@ -60,15 +60,18 @@ FROM curation.pairs GROUP BY dataset ORDER BY dataset
 Digests = Mapping[str, set[tuple]]
 
 
-def write_study(folder: Path, *, version: int) -> Path:
-    """Return the study file in which the datasets are drawn with a version's seed."""
-    path = folder / f"hands-{version}.toml"
-    datasets = "".join(
-        f'[datasets.{name}]\nsampler = "published"\nsplit = "pair"\nseed = {10 * version + number}\n\n'
-        for number, name in enumerate(DATASETS)
-    )
-    path.write_text(_STUDY.format(datasets=datasets), encoding="utf-8")
-    return path
+def write_studies(folder: Path) -> None:
+    """Write the study files, each with a version's seeds; once, before any process reads them."""
+    for version in VERSIONS:
+        datasets = "".join(
+            f'[datasets.{name}]\nsampler = "published"\nsplit = "pair"\nseed = {10 * version + number}\n\n'
+            for number, name in enumerate(DATASETS)
+        )
+        _study(folder, version=version).write_text(_STUDY.format(datasets=datasets), encoding="utf-8")
+
+
+def _study(folder: Path, *, version: int) -> Path:
+    return folder / f"hands-{version}.toml"
 
 
 def jobs(folder: Path) -> list[Any]:
@@ -77,7 +80,7 @@ def jobs(folder: Path) -> list[Any]:
 
     made = []
     for version in VERSIONS:
-        file = write_study(folder, version=version)
+        file = _study(folder, version=version)
         settings = Settings(study=str(file), warehouse=folder / "warehouse")
         defs = build_defs(settings=settings, study=load_study(str(file)))
         made.append(defs.resolve_implicit_global_asset_job_def())

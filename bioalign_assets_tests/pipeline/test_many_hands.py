@@ -16,12 +16,12 @@ from bioalign_assets.warehouse.conform import conform
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
-from .hands import ASSETS, DATASETS, DIGEST, jobs, materialize, start_people, start_runs
+from .hands import ASSETS, DATASETS, DIGEST, jobs, materialize, start_people, start_runs, write_studies
 from .two_trainings import kill_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROUNDS = 4
+ROUNDS = 3
 KILLS = 5
 SEED = 20260401
 
@@ -32,6 +32,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "warehouse"
+        write_studies(folder)
         self.jobs = jobs(folder)
         materialize(self.jobs[0], root=self.root, assets=("ctd.release", "ctd.associations", "ctd.changes"))
         self.expected: dict[str, set[tuple]] = {name: set() for name in DATASETS}
