@@ -1,5 +1,7 @@
 """A small study, run once, and copies of it to automate."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -28,11 +30,17 @@ def _one_thread():
     torch.set_num_threads(1)  # two spinning threads on busy cores are slower than one
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_pictures():
+@contextmanager
+def _without_pictures():
     """Spare the drawing, the longest part of these runs: nothing here looks at a picture."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plotting, "png", lambda *_, **__: b"")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures():
+    with _without_pictures():
         yield
 
 
@@ -51,7 +59,8 @@ def built(tmp_path_factory) -> Micro:
     (source / "CTD_curated_genes_diseases.csv").write_text(first_release(folder), encoding="utf-8")
     parts = plan(made.study, settings=made.settings)
     unwanted = f"variant {UNBUILT}"
-    made.run(ctd_source=str(source), without=[unwanted])
+    with _without_pictures():
+        made.run(ctd_source=str(source), without=[unwanted])
     assert unwanted in {part.title for part in parts}
     return made
 
