@@ -7,7 +7,7 @@ from bioalign_assets_tests.automation.conftest import SMALLEST
 from bioalign_assets_tests.automation.releases import dated, first_release, with_other_omim_ids, without_rows
 from bioalign_assets_tests.micro import STUDY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_releases_that_come_while_the_daemon_watches_rerun_what_is_stale(tmp_path, monkeypatch):
