@@ -18,7 +18,6 @@ from bioalign_assets_tests.warehouse._holders import kill, start_holder
 
 from .test_processes import environment
 from .two_trainings import (
-    TRAINING,
     VARIANTS,
     dev,
     is_training,
@@ -109,7 +108,7 @@ def _was_blocked(study, run_id) -> bool:
         messages = [
             log.message for log in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         ]
-    return any(f"Step {TRAINING} blocked" in message or "blocked by" in message for message in messages)
+    return any("blocked by limit for pool training" in message for message in messages)
 
 
 def test_trainings_of_two_runs_at_once_take_turns(study):

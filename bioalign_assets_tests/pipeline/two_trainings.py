@@ -118,7 +118,7 @@ def dev(micro: Micro, *, log: Path) -> Iterator[Dev]:
         opened = Dev(process, port=port, log=log)
         started: list[psutil.Process] = []
         try:
-            wait_for(lambda: _answers(opened), what=f"bioalign dev, see {log}", seconds=120)
+            wait_for(lambda: _answers(opened), what=f"bioalign dev, see {log}", seconds=240)
             yield opened
         finally:
             if process.poll() is None:
@@ -154,7 +154,7 @@ def _gone_is_fine() -> Iterator[None]:
         return
 
 
-def wait_for(is_so, *, what: str, seconds: float = 90) -> None:
+def wait_for(is_so, *, what: str, seconds: float = 180) -> None:
     """Wait until something is so; fail if it takes too long."""
     deadline = time.monotonic() + seconds
     while not is_so():
