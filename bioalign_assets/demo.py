@@ -21,7 +21,16 @@ from bioalign_assets.warehouse.atomic import remove_leftovers
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["PlannedRun", "StageTime", "execute", "plan", "run_study", "stage_times", "working_alone"]
+__all__ = [
+    "PlannedRun",
+    "StageTime",
+    "execute",
+    "lacking_classes",
+    "plan",
+    "run_study",
+    "stage_times",
+    "working_alone",
+]
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -56,11 +65,18 @@ _BY_VARIANT = (
 
 
 def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
-    """Return the runs that materialise the whole study, in order."""
+    """Return the runs that materialise the whole study, in order, but for what needs a MEDIC that is not there."""
+    left_out = lacking_classes(study, settings=settings)
     ctd = ["ctd.release", "ctd.associations", "ctd.changes"]
     if _has_diseases(study, settings=settings):
         ctd.append("ctd.diseases")
     runs = [PlannedRun(title="CTD release", assets=tuple(ctd))]
+    # runs of their own: one run has one set of partitions
+    runs += [
+        PlannedRun(title=f"classes for {name}", assets=("curation.disease_classes",), partition=name)
+        for name, spec in study.datasets.items()
+        if spec.needs_classes and name not in left_out
+    ]
     runs += [
         PlannedRun(
             title=f"dataset {name}",
@@ -68,6 +84,7 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
             partition=name,
         )
         for name in study.datasets
+        if name not in left_out
     ]
     runs += [
         PlannedRun(title=f"base model {name}", assets=("models.base",), partition=name)
@@ -76,9 +93,17 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
     runs += [
         PlannedRun(title=f"variant {variant.key}", assets=_BY_VARIANT, partition=variant.key)
         for variant in study.variants
+        if left_out.isdisjoint(study.datasets_of(variant))
     ]
     runs.append(PlannedRun(title="report", assets=("report.improvements", "report.leaderboard")))
     return runs
+
+
+def lacking_classes(study: Study, *, settings: Settings) -> set[str]:
+    """Return the datasets that can't be made because there is no disease vocabulary (MEDIC)."""
+    if _has_diseases(study, settings=settings):
+        return set()
+    return {name for name, spec in study.datasets.items() if spec.needs_classes}
 
 
 def _has_diseases(study: Study, *, settings: Settings) -> bool:

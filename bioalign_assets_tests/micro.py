@@ -23,8 +23,8 @@ ctd = "demo"
 ctd_diseases = "demo"
 
 [demo_release]
-genes = 90
-diseases = 40
+genes = 150
+diseases = 80
 associations = 400
 
 [models.tiny-llama]
@@ -66,11 +66,24 @@ prompts = ["unseen", "training"]
 map_size = 40
 """
 
+FAIR_DATASETS = """
+[datasets.degree-matched]
+sampler = "stable"
+split = "pair"
+negatives = "degree-matched"
+
+[datasets.same-class]
+sampler = "stable"
+split = "pair"
+negatives = "same-class"
+"""
+"""What the checks of the fair negatives look at; the automation's tests do without."""
+
 
 def write_study(folder: Path) -> Path:
     """Return the path of the micro study's file."""
     path = folder / "micro.toml"
-    path.write_text(STUDY, encoding="utf-8")
+    path.write_text(STUDY + FAIR_DATASETS, encoding="utf-8")
     return path
 
 
@@ -126,5 +139,5 @@ class Micro:
 
 def release_file(path: Path, **changed: object) -> Path:
     """Write a synthetic release to a file."""
-    write_demo_release(path, spec=DemoRelease(genes=90, diseases=40, associations=400, **changed))
+    write_demo_release(path, spec=DemoRelease(genes=150, diseases=80, associations=400, **changed))
     return path

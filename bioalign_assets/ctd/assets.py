@@ -49,7 +49,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
     @dg.asset(
         **asset_arguments(
             "ctd.release",
-            kinds={"python", "csv"},
+            kinds={"csv"},
             description=(
                 "Fetches the CTD release from its source (the built-in demo release, a URL, a file or a folder), "
                 "reads it through to be sure of it, holds it against the release in force, and keeps the raw "
@@ -117,7 +117,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
     @dg.asset(
         **asset_arguments(
             "ctd.associations",
-            kinds={"python", "csv"},
+            kinds={"csv"},
             description="The gene-disease associations of the release in force, every field typed, in file order.",
         ),
         ins={"release": dg.AssetIn(key=dg.AssetKey(["ctd", "release"]))},
@@ -130,7 +130,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
     @dg.asset(
         **asset_arguments(
             "ctd.diseases",
-            kinds={"python", "csv"},
+            kinds={"csv"},
             description=(
                 "CTD's disease vocabulary MEDIC with its broad classes, from BIOALIGN_CTD_DISEASES_SOURCE "
                 "(the demo release has a synthetic one). Nothing in this study needs it yet."

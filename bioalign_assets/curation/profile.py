@@ -11,6 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bioalign_assets.curation.classes import class_matrix
+from bioalign_assets.curation.parts import UNSEEN
+from bioalign_assets.curation.promises import NAMES, unmatched
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["TOP", "evidence_counts", "most_frequent", "profile_dataset", "text_lengths"]
@@ -21,15 +24,19 @@ TOP = 20
 Figure = tuple[str, str, float, str]
 
 
-def profile_dataset(pairs: pa.Table) -> pa.Table:
+def profile_dataset(pairs: pa.Table, *, classes: pa.Table | None = None) -> pa.Table:
     """Return ``curation.profile`` of one dataset: section, name, value, unit of each figure.
 
     Sections: ``size``; ``text_length`` (``sd`` with n - 1 in the denominator, as pandas has it: 15.4 on the
     published dataset, where n would give the same to three decimals); ``evidence``; ``split``, where
     ``…_only_in_test`` counts genes or diseases that no train row names, and ``test_rows_with_unseen_…`` the
-    test rows that hold one; ``most_frequent_gene`` and ``most_frequent_disease``, counted over all rows.
+    test rows that hold one; ``frequency``, where ``…_unmatched`` counts the negatives that a name has beyond its
+    positives within a split (0 in degree-matched datasets); ``unseen``, the test rows of an entity split by what
+    of them stands in no training row; ``classes``, only where the dataset has them; ``most_frequent_gene`` and
+    ``most_frequent_disease``, counted over all rows.
 
     :param pairs: ``curation.pairs`` of one dataset
+    :param classes: ``curation.disease_classes`` of it, where it has same-class negatives
     :raises ValueError: if the table holds no positive, or rows of several datasets
     """
     datasets = pc.unique(pairs["dataset"]).to_pylist()
@@ -38,6 +45,9 @@ def profile_dataset(pairs: pa.Table) -> pa.Table:
     if not pc.any(pc.equal(pairs["label"], 1)).as_py():
         raise ValueError(f"dataset {datasets[0]!r} holds no positive")
     figures = [*_size(pairs), *_text_length(pairs), *_evidence(pairs), *_split(pairs)]
+    figures += [*_frequency(pairs), *_unseen(pairs)]
+    if classes is not None and len(classes):
+        figures += _classes(pairs, classes=classes)
     for kind, column in (("gene", "gene_symbol"), ("disease", "disease_name")):
         figures += [
             (f"most_frequent_{kind}", name, count, "rows")
@@ -120,6 +130,32 @@ def _split(pairs: pa.Table) -> Iterator[Figure]:
         yield "split", f"test_rows_with_unseen_{kind}", _count(is_unseen), "rows"
         unseen.append(is_unseen)
     yield "split", "test_rows_with_unseen_gene_or_disease", _count(pc.or_(*unseen)), "rows"
+
+
+def _frequency(pairs: pa.Table) -> Iterator[Figure]:
+    for split in ("train", "test"):
+        rows = pairs.filter(pc.equal(pairs["split"], split))
+        for kinds, column in NAMES.items():
+            yield "frequency", f"{split}_{kinds}_unmatched", unmatched(rows, column=column), "negatives"
+
+
+def _unseen(pairs: pa.Table) -> Iterator[Figure]:
+    if pairs["unseen"].null_count == len(pairs):
+        return
+    for kind in UNSEEN:
+        for label, name in ((1, "positives"), (0, "negatives")):
+            rows = pc.and_(pc.equal(pairs["unseen"], kind), pc.equal(pairs["label"], label))
+            yield "unseen", f"{kind}_{name}", _count(rows), "rows"
+    yield "unseen", "test_share", 100 * _count(pc.equal(pairs["split"], "test")) / len(pairs), "% of rows"
+
+
+def _classes(pairs: pa.Table, *, classes: pa.Table) -> Iterator[Figure]:
+    flags = class_matrix(classes, disease_ids=pairs["disease_id"])
+    labels = pairs["label"].to_numpy()
+    yield "classes", "classes", flags.shape[1], "classes"
+    for label, name in ((1, "positives"), (0, "negatives")):
+        without = int((~flags[labels == label].any(axis=1)).sum())
+        yield "classes", f"{name}_without_class", without, "rows"
 
 
 def _count(flags: pa.ChunkedArray) -> int:

@@ -4,11 +4,20 @@ Templates are data; what a tokenizer makes of them is settled where tokens are. 
 answer is part of a prompt, because tokenizers cut "true", " true" and "\ntrue" differently.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ANSWERS", "PROMPTS", "Prompt", "training_prompt", "unseen_prompt"]
+__all__ = [
+    "ANSWERS",
+    "PROMPTS",
+    "VARIED_PROMPTS",
+    "Prompt",
+    "training_prompt",
+    "unseen_prompt",
+    "varied_prompt",
+]
 
 _SLOT = "{text}"
 
@@ -81,7 +90,30 @@ _UNSEEN = Prompt(
 )
 
 PROMPTS: Mapping[str, Prompt] = {prompt.name: prompt for prompt in (_TRAINING, _UNSEEN)}
-"""Every prompt by name."""
+"""Every prompt that models are asked with, by name."""
+
+# as unlike each other as the task allows: question, statement, form to fill, record, talk; none like those above
+_VARIED: Mapping[str, str] = {
+    "claim": "Claim: {text}.\nVerdict (true or false):",
+    "curator": (
+        "You curate a database of genes and diseases. Decide whether the record below is true or false.\n\n"
+        "Record: {text}\nDecision:"
+    ),
+    "literature": (
+        "Does the literature support that {text}? Say true if it does and false if it does not.\nReply:"
+    ),
+    "exam": "Genetics exam. Mark each item as true or false.\n\n1. {text}\n\nMark for item 1:",
+    "assertion": "{text}. As far as curated evidence goes, this assertion is (true/false):",
+    "form": 'Fill in the missing value, true or false.\n{"assertion": "{text}", "value":',
+    "talk": "Student: I read that {text}. Should I believe it?\nProfessor, who only says true or false:",
+    "edge": "Check of one edge in a knowledge graph.\nEdge: {text}\nLabel, out of [true, false]:",
+}
+
+VARIED_PROMPTS: Mapping[str, Prompt] = {
+    f"varied-{name}": Prompt(name=f"varied-{name}", template=template, answer_prefix=" ")
+    for name, template in _VARIED.items()
+}
+"""Templates of the prompt set ``varied``, by name: trained on, never asked with."""
 
 
 def training_prompt(text: str) -> str:
@@ -92,3 +124,21 @@ def training_prompt(text: str) -> str:
 def unseen_prompt(text: str) -> str:
     """Return the zero-shot prompt for one statement; the answer word follows after a space."""
     return _UNSEEN.render(text)
+
+
+def varied_prompt(pair_id: str, *, seed: int) -> Prompt:
+    """Return the template that a pair is trained with in the prompt set ``varied``.
+
+    The template with the highest hash of pair, seed and its own name (rendezvous hashing; Thaler & Ravishankar
+    1998, doi:10.1109/90.663936): the same in every release, and a template that is added takes its share of the
+    pairs from all others and moves no pair between these.
+
+    :param pair_id: of ``curation.pairs``
+    :param seed: of the experiment
+    """
+    return max(
+        VARIED_PROMPTS.values(),
+        key=lambda prompt: hashlib.blake2b(
+            f"bioalign\x1fprompt\x1f{seed}\x1f{prompt.name}\x1f{pair_id}".encode(), digest_size=8
+        ).digest(),
+    )

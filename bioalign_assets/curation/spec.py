@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["DatasetSpec", "NegativeStrategy", "SamplerName", "SplitName"]
 
-NegativeStrategy = Literal["uniform"]
+NegativeStrategy = Literal["uniform", "degree-matched", "same-class"]
 SamplerName = Literal["published", "stable"]
 SplitName = Literal["pair", "entity"]
 
@@ -20,7 +20,9 @@ class DatasetSpec(BaseModel):
 
     ``sampler="published"`` repeats the paper's procedure, draw for draw (with seed 42 and the paper's release
     it gives the paper's files); ``sampler="stable"`` keys every draw and the split on hashes, so that a
-    release that changes few associations changes few rows.
+    release that changes few associations changes few rows. ``negatives``: ``uniform``, over all pairs of names;
+    ``degree-matched``, each gene and each disease as often as among the positives of the split;
+    ``same-class``, of a disease that shares a MEDIC class with a true disease of the gene.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,9 +47,14 @@ class DatasetSpec(BaseModel):
 
     @model_validator(mode="after")
     def _is_available(self) -> Self:
-        if self.sampler == "stable" and self.split == "entity":
+        if self.sampler == "published" and self.negatives != "uniform":
             raise ValueError(
-                'sampler = "stable" with split = "entity" is not available yet: '
-                'take split = "pair" with the stable sampler, or sampler = "published" with the entity split'
+                f'negatives = "{self.negatives}" needs sampler = "stable": '
+                'sampler = "published" repeats the paper, which drew uniformly'
             )
         return self
+
+    @property
+    def needs_classes(self) -> bool:
+        """Whether the dataset needs the classes of diseases, from CTD's vocabulary MEDIC."""
+        return self.negatives == "same-class"

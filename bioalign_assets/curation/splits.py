@@ -13,7 +13,15 @@ from sklearn.model_selection import train_test_split
 
 from bioalign_assets.errors import CurationError
 
-__all__ = ["EntityLayout", "Layout", "published_entity_split", "published_pair_split", "stable_pair_split"]
+__all__ = [
+    "EntityLayout",
+    "Layout",
+    "lowest_share",
+    "published_entity_split",
+    "published_pair_split",
+    "stable_pair_split",
+    "too_few_rows",
+]
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -55,7 +63,7 @@ def published_pair_split(labels: npt.NDArray[np.int8], *, test_share: float, see
             shuffled, test_size=test_share, stratify=labels[shuffled], random_state=seed
         )
     except ValueError as error:
-        raise _too_few(len(labels), what=f"a test share of {test_share:g} by label ({error})") from error
+        raise too_few_rows(len(labels), what=f"a test share of {test_share:g} by label ({error})") from error
     return Layout(order=np.concatenate([train, test]), is_test=np.arange(len(labels)) >= len(train))
 
 
@@ -84,7 +92,9 @@ def published_entity_split(
     for size in (n_genes, n_diseases):
         count = int(size * held_out_share)
         if not count:
-            raise _too_few(len(pairs), what=f"holding out {held_out_share:g} of {size:,} genes or diseases")
+            raise too_few_rows(
+                len(pairs), what=f"holding out {held_out_share:g} of {size:,} genes or diseases"
+            )
         held_out.append(generator.choice(size, size=count, replace=False))
     genes, diseases = held_out
     order = _shuffle(len(pairs), seed=seed)
@@ -92,7 +102,7 @@ def published_entity_split(
         order
     ]
     if is_test.all() or not is_test.any():
-        raise _too_few(len(pairs), what=f"holding out {held_out_share:g} of the genes and diseases")
+        raise too_few_rows(len(pairs), what=f"holding out {held_out_share:g} of the genes and diseases")
     place = np.argsort(is_test, kind="stable")
     return EntityLayout(order=order[place], is_test=is_test[place], genes=genes, diseases=diseases)
 
@@ -113,12 +123,21 @@ def stable_pair_split(
     is_test = np.zeros(len(labels), dtype=bool)
     for label in (0, 1):
         rows = np.flatnonzero(labels == label)
-        count = int(len(rows) * test_share + 0.5)
-        if not 0 < count < len(rows):
-            raise _too_few(len(labels), what=f"a test share of {test_share:g} by label")
-        is_test[rows[np.argsort(split_hashes[rows], kind="stable")[:count]]] = True
+        is_test[rows] = lowest_share(split_hashes[rows], share=test_share)
     order = np.argsort(order_hashes, kind="stable")
     return Layout(order=order, is_test=is_test[order])
+
+
+def lowest_share(split_hashes: Hashes, *, share: float) -> Flags:
+    """Return which rows have the lowest hashes: a share of them, rounded to the nearest row.
+
+    :param split_hashes: of rows with one label; shape: (n,)
+    :raises CurationError: if that is none or all of them
+    """
+    count = int(len(split_hashes) * share + 0.5)
+    if not 0 < count < len(split_hashes):
+        raise too_few_rows(len(split_hashes), what=f"a test share of {share:g} by label")
+    return _flags(np.argsort(split_hashes, kind="stable")[:count], size=len(split_hashes))
 
 
 def _shuffle(count: int, *, seed: int) -> Integers:
@@ -132,7 +151,8 @@ def _flags(positions: Integers, *, size: int) -> Flags:
     return flags
 
 
-def _too_few(rows: int, *, what: str) -> CurationError:
+def too_few_rows(rows: int, *, what: str) -> CurationError:
+    """Return the error that rows can't be divided."""
     return CurationError(
         "split into train and test",
         found=f"{rows:,} rows, too few for {what}",

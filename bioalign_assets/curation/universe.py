@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from bioalign_assets.curation.identity import LINK, Purpose, mix64, name_hashes
 
-__all__ = ["Universe", "universe_of"]
+__all__ = ["Universe", "holds", "universe_of"]
 
 Integers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -43,9 +43,7 @@ class Universe:
 
     def is_true(self, codes: Integers) -> npt.NDArray[np.bool_]:
         """Return whether each pair's text is a positive's. Shape: as ``codes``."""
-        nearest = np.searchsorted(self.true_codes, codes)
-        nearest[nearest == len(self.true_codes)] = 0
-        return np.equal(self.true_codes[nearest], codes)
+        return holds(self.true_codes, codes)
 
     def hashes(self, *, purpose: Purpose, seed: int) -> tuple[Hashes, Hashes]:
         """Return one hash per gene, shape (n_genes,), and one per disease, shape (n_diseases,)."""
@@ -62,6 +60,15 @@ class Universe:
         """
         of_genes, of_diseases = self.hashes(purpose=purpose, seed=seed)
         return mix64(of_genes[pairs[:, 0]] + of_diseases[pairs[:, 1]])
+
+
+def holds(ascending: Integers, values: Integers) -> npt.NDArray[np.bool_]:
+    """Return whether each value stands in a sorted array. Shape: as ``values``."""
+    if not len(ascending):
+        return np.zeros(values.shape, dtype=bool)
+    nearest = np.searchsorted(ascending, values)
+    nearest[nearest == len(ascending)] = 0
+    return np.equal(ascending[nearest], values)
 
 
 def universe_of(positives: pa.Table) -> Universe:

@@ -198,6 +198,15 @@ _ALL: tuple[TableSchema, ...] = (
         ),
     ),
     TableSchema(
+        room="curation", name="disease_classes", row="One class of one disease, as a same-class dataset reads it",
+        partitioned_by="dataset", unique=("dataset", "disease_id", "disease_class"),
+        columns=(
+            _DATASET,
+            _c("disease_id", TEXT, "Identifier of the disease in MEDIC, its own or an alternative one"),
+            _c("disease_class", TEXT, "A broad disease class of it (MEDIC-Slim); a disease without a class is not here"),
+        ),
+    ),
+    TableSchema(
         room="curation", name="pairs", row="One labelled gene-disease statement of a dataset",
         partitioned_by="dataset", unique=("dataset", "row_number"),
         columns=(
@@ -206,6 +215,7 @@ _ALL: tuple[TableSchema, ...] = (
             _PUBMED_IDS, _LABEL,
             _c("label_source", TEXT, "Where the label comes from: ctd (curated) or generated (a drawn negative)", allowed=("ctd", "generated")),
             _c("split", TEXT, "train or test", allowed=("train", "test")),
+            _c("unseen", TEXT, "On test rows of an entity split: which of the two names stands in no training row (gene, disease or both); empty elsewhere", nullable=True, allowed=("gene", "disease", "both")),
         ),
     ),
     TableSchema(
@@ -213,7 +223,7 @@ _ALL: tuple[TableSchema, ...] = (
         partitioned_by="dataset", unique=("dataset", "section", "name"),
         columns=(
             _DATASET,
-            _c("section", TEXT, "What the figure is about: size, text_length, evidence, split, most_frequent_gene, most_frequent_disease"),
+            _c("section", TEXT, "What the figure is about: size, text_length, evidence, split, frequency, unseen, classes, most_frequent_gene, most_frequent_disease"),
             _c("name", TEXT, "Name of the figure, or the gene or disease that is counted"),
             _c("value", REAL, "The figure"),
             _c("unit", TEXT, "Its unit"),

@@ -1,14 +1,17 @@
 """Associations for tests: read from the real CSV, or made up of a few names."""
 
 import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.warehouse.schemas import TABLES
 
 SCHEMA = TABLES["ctd.associations"].arrow
+CLASSES = TABLES["curation.disease_classes"].arrow
 RELEASE = "ctd/CTD_curated_genes_diseases.2025-08-27.csv"
 
 
@@ -42,6 +45,23 @@ def synthetic(*, n_genes, n_diseases, rows, seed=0):
             for code in codes.tolist()
         ]
     )
+
+
+def classes_of(table, *, dataset, number=4, without=()):
+    """Made-up classes: one or two of ``number`` for each disease but those ``without``."""
+    rows = set()
+    for disease_id in set(table["disease_id"].to_pylist()) - set(without):
+        digest = hashlib.sha256(disease_id.encode()).digest()
+        rows |= {(dataset, disease_id, f"Class {byte % number}") for byte in digest[: 1 + digest[9] % 2]}
+    return pa.Table.from_pylist(
+        [dict(zip(CLASSES.names, row, strict=True)) for row in sorted(rows)], schema=CLASSES
+    )
+
+
+def build(table, *, spec):
+    """The dataset of a specification, with made-up classes where it needs some."""
+    classes = classes_of(table, dataset=spec.name) if spec.needs_classes else None
+    return build_dataset(table, spec=spec, classes=classes)
 
 
 def read_release(folder: Path):

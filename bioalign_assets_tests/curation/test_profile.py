@@ -14,6 +14,7 @@ from bioalign_assets.curation.profile import (
 )
 from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets_tests.curation.helpers import build, classes_of
 
 SCHEMA = TABLES["curation.pairs"].arrow
 
@@ -36,7 +37,7 @@ def made_of(*rows):
             "dataset": "a", "row_number": n, "pair_id": str(n),
             "gene_symbol": gene, "gene_id": 1, "disease_name": disease, "disease_id": "MESH:D1",
             "text": f"{gene} is associated with {disease}", "pubmed_ids": ids,
-            "label": label, "label_source": "ctd" if label else "generated", "split": split,
+            "label": label, "label_source": "ctd" if label else "generated", "split": split, "unseen": None,
         }
         for n, (gene, disease, label, split, ids) in enumerate(rows)
     ]  # fmt: skip
@@ -141,3 +142,60 @@ def test_tables_that_are_no_dataset_are_refused(pairs):
         profile_dataset(SCHEMA.empty_table())
     with pytest.raises(ValueError, match="holds no positive"):
         profile_dataset(made_of(("A", "X", 0, "train", [])))
+
+
+KINDS = {
+    "uniform": DatasetSpec(name="a", sampler="stable", split="pair"),
+    "degree-matched": DatasetSpec(name="a", sampler="stable", split="pair", negatives="degree-matched"),
+    "same-class": DatasetSpec(name="a", sampler="stable", split="pair", negatives="same-class"),
+    "entity": DatasetSpec(name="a", sampler="stable", split="entity", held_out_share=0.3),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unmatched_frequencies_are_those_counted_by_hand(small, kind):
+    pairs = build(small, spec=KINDS[kind])
+    found = values(pairs, "frequency")
+    for split in ("train", "test"):
+        for kinds, column in (("genes", "gene_symbol"), ("diseases", "disease_name")):
+            counts = [
+                Counter(
+                    row[column] for row in pairs.to_pylist() if (row["split"], row["label"]) == (split, label)
+                )
+                for label in (0, 1)
+            ]
+            assert found[f"{split}_{kinds}_unmatched"] == (counts[0] - counts[1]).total()
+    assert (set(found.values()) == {0}) == (kind == "degree-matched")
+
+
+def test_parts_of_an_entity_split_are_told_and_no_other_dataset_has_them(small):
+    pairs = build(small, spec=KINDS["entity"])
+    found = values(pairs, "unseen")
+    rows = pairs.to_pylist()
+    for kind in ("gene", "disease", "both"):
+        for label, name in ((1, "positives"), (0, "negatives")):
+            assert (
+                found[f"{kind}_{name}"]
+                == sum((row["unseen"], row["label"]) == (kind, label) for row in rows)
+                > 0
+            )
+    assert found["test_share"] == pytest.approx(100 * sum(row["split"] == "test" for row in rows) / len(rows))
+    assert values(build(small, spec=KINDS["uniform"]), "unseen") == {}
+
+
+def test_classes_are_told_where_there_are_some(small):
+    pairs = build(small, spec=KINDS["same-class"])
+    lacking = sorted(set(small["disease_id"].to_pylist()))[:3]
+    classes = classes_of(small, dataset="a", without=lacking)
+    profile = profile_dataset(pairs, classes=classes)
+    found = {row["name"]: row["value"] for row in profile.to_pylist() if row["section"] == "classes"}
+    assert found == {
+        "classes": 4,
+        "positives_without_class": sum(
+            r["label"] == 1 and r["disease_id"] in lacking for r in pairs.to_pylist()
+        ),
+        "negatives_without_class": sum(
+            r["label"] == 0 and r["disease_id"] in lacking for r in pairs.to_pylist()
+        ),
+    }
+    assert values(pairs, "classes") == {}

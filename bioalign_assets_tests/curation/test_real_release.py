@@ -5,22 +5,30 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.curation.negatives import published_uniform
 from bioalign_assets.curation.positives import published_positives, stable_positives
 from bioalign_assets.curation.profile import profile_dataset
 from bioalign_assets.curation.quality import QUALITY_CHECKS
+from bioalign_assets.curation.rewiring import degree_matched
 from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.curation.splits import published_entity_split
 from bioalign_assets.curation.universe import universe_of
-from bioalign_assets_tests.curation.helpers import SCHEMA
+from bioalign_assets.evaluation.popularity import popularity
+from bioalign_assets_tests.curation.helpers import SCHEMA, build
 from bioalign_assets_tests.curation.reference import paper_split, rows_of
 
 PUBLISHED = DatasetSpec(name="published", sampler="published", split="pair")
 ENTITY = DatasetSpec(name="held-out", sampler="published", split="entity")
 STABLE = DatasetSpec(name="stable", sampler="stable", split="pair")
+
+
+def vary(spec, **changes):
+    return DatasetSpec(**(spec.model_dump() | changes))
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +181,72 @@ def test_half_a_percent_fewer_associations_change_nearly_all_of_published(releas
     assert (
         np.mean(published["pair_id"].to_numpy()[: smaller.num_rows] == smaller["pair_id"].to_numpy()) < 0.01
     )
+
+
+def popularity_of(pairs):
+    """AUROC and accuracy of the popularity baseline on the test split, and p_true and label of its rows."""
+    train, test = (pairs.filter(pc.equal(pairs["split"], split)) for split in ("train", "test"))
+    p_true, labels = popularity(train, test, seed=42), test["label"].to_numpy()
+    return roc_auc_score(labels, p_true), np.mean((p_true >= 0.5) == labels)
+
+
+@pytest.mark.parametrize(
+    ("spec", "low", "high"),
+    [
+        (PUBLISHED, 0.92, 0.95),
+        (STABLE, 0.92, 0.95),
+        (vary(STABLE, negatives="degree-matched"), 0.49, 0.56),
+        (vary(STABLE, negatives="same-class"), 0.47, 0.56),
+        (vary(STABLE, split="entity"), 0.47, 0.56),
+        (vary(STABLE, split="entity", negatives="degree-matched"), 0.49, 0.56),
+    ],
+    ids=["published", "stable", "degree-matched", "same-class", "entity", "entity-degree-matched"],
+)
+def test_popularity_is_worth_nothing_on_fair_negatives(release, spec, low, high):
+    auroc, accuracy = popularity_of(build(release, spec=spec))
+    print(f"{spec.negatives}, {spec.split}: popularity AUROC {auroc:.3f}, accuracy {accuracy:.1%}")  # noqa: T201 - what the documents quote
+    assert low <= auroc <= high
+    assert (accuracy > 0.8) == (low > 0.9)
+
+
+def test_popularity_finds_more_where_the_split_comes_after_the_rewiring(release):
+    """Why train and test are rewired apart: a test positive is missing from its names' training counts."""
+    found = universe_of(stable_positives(release))
+    width = len(found.diseases)
+    negatives = degree_matched(found, positives=found.positives, taken=np.empty(0, dtype=np.int64), seed=42)
+    rows = np.concatenate([found.positives, negatives])
+    labels = np.repeat(np.array([1, 0], dtype=np.int8), len(negatives))
+    is_test = np.random.default_rng(1).random(len(rows)) < 0.2
+    table = pa.table(
+        {
+            "gene_symbol": found.genes.take(rows[:, 0]),
+            "disease_name": found.diseases.take(rows[:, 1]),
+            "label": labels,
+            "split": np.where(is_test, "test", "train"),
+        }
+    )
+    auroc, _ = popularity_of(table)
+    print(f"rewired over all, split afterwards: popularity AUROC {auroc:.3f}")  # noqa: T201 - what the documents quote
+    assert auroc > 0.56
+    assert len(np.unique(negatives @ [width, 1])) == 34_222
+
+
+def test_degree_matched_names_stand_equally_often_in_each_split(release):
+    pairs = build(release, spec=vary(STABLE, negatives="degree-matched"))
+    assert len(pairs) == 68_444
+    counts = pairs.group_by(["split", "gene_symbol", "label"]).aggregate([("label", "count")]).to_pylist()
+    by_label = [
+        {(row["split"], row["gene_symbol"]): row["label_count"] for row in counts if row["label"] == label}
+        for label in (0, 1)
+    ]
+    assert by_label[0] == by_label[1]
+
+
+def test_the_stable_entity_split_has_a_strict_part_worth_asking(release):
+    pairs = build(release, spec=vary(STABLE, split="entity"))
+    counts = Counter(zip(pairs["unseen"].to_pylist(), pairs["label"].to_pylist(), strict=True))
+    share = pairs["split"].to_pylist().count("test") / len(pairs)
+    print(f"entity split: {dict(counts)}, test share {share:.1%}")  # noqa: T201 - what the documents quote
+    for kind in ("gene", "disease", "both"):
+        assert counts[kind, 1] == counts[kind, 0] > 500
+    assert 0.1 < share < 0.3

@@ -37,17 +37,22 @@ def test_wrong_settings_are_refused_by_their_name(change):
     assert caught.value.errors()[0]["loc"] == tuple(change)
 
 
-def test_stable_entity_split_says_what_is_allowed():
-    with pytest.raises(ValidationError, match='not available yet: take split = "pair"'):
-        DatasetSpec(name="a", sampler="stable", split="entity")
+@pytest.mark.parametrize("negatives", ["degree-matched", "same-class"])
+@pytest.mark.parametrize("split", ["pair", "entity"])
+def test_the_paper_s_sampler_draws_uniformly_only(negatives, split):
+    with pytest.raises(ValidationError, match=f'negatives = "{negatives}" needs sampler = "stable"'):
+        DatasetSpec(name="a", sampler="published", split=split, negatives=negatives)
 
 
-@pytest.mark.parametrize(
-    ("sampler", "split"), [("published", "pair"), ("published", "entity"), ("stable", "pair")]
-)
-def test_available_combinations(sampler, split):
-    spec = DatasetSpec(name="a", sampler=sampler, split=split, seed=7)
+@pytest.mark.parametrize("negatives", NegativeStrategy.__args__)
+@pytest.mark.parametrize("sampler", ["published", "stable"])
+@pytest.mark.parametrize("split", ["pair", "entity"])
+def test_available_combinations(sampler, split, negatives):
+    if sampler == "published" and negatives != "uniform":
+        return
+    spec = DatasetSpec(name="a", sampler=sampler, split=split, negatives=negatives, seed=7)
     assert DatasetSpec.model_validate(spec.model_dump()) == spec
+    assert spec.needs_classes == (negatives == "same-class")
 
 
 def test_spec_is_frozen():

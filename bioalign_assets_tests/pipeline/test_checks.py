@@ -62,7 +62,19 @@ def _overwrite(broken, schema, partition, rows):
     )
 
 
-def partition_of(full_name):
+PROMISED_BY = {
+    "frequencies_match": "degree-matched",
+    "classes_shared": "same-class",
+    "entities_held_out": "published-entity-held-out",
+}
+"""Checks of what one kind of dataset promises, and a dataset that does."""
+
+
+def partition_of(full_name, check=None):
+    if check in PROMISED_BY:
+        return PROMISED_BY[check]
+    if full_name == "curation.disease_classes":
+        return "same-class"
     return {None: None, "dataset": "stable", "model": "tiny-llama", "variant": VARIANT}[
         TABLES[full_name].partitioned_by
     ]
@@ -91,6 +103,8 @@ def test_the_checks_in_assets_are_all_known_here(micro):
 
 
 def partitions_of(micro, full_name):
+    if full_name == "curation.disease_classes":
+        return ["same-class"]
     sets = {
         None: [None],
         "dataset": list(micro.study.datasets),
@@ -115,7 +129,7 @@ def test_every_check_ran_with_its_asset_and_passed(micro):
 def test_every_check_passes_over_good_rows(micro, partitioned):
     for asset, name in all_checks(micro.defs):
         if (TABLES[asset].partitioned_by is not None) == partitioned:
-            result = micro.check(asset, name, partition=partition_of(asset))
+            result = micro.check(asset, name, partition=partition_of(asset, name))
             assert result.passed, (asset, name, result.description)
 
 
@@ -150,6 +164,29 @@ def text_in_both_splits(rows):
     return rows
 
 
+def gene_too_often_among_negatives(rows):
+    rows = rows.copy()
+    negatives = rows.index[(rows.label == 0) & (rows.split == "train")]
+    other = rows.gene_symbol[negatives][rows.gene_symbol[negatives] != rows.gene_symbol[negatives[0]]].iloc[0]
+    rows.loc[negatives[0], "gene_symbol"] = other
+    return rows
+
+
+def negative_of_another_class(rows):
+    """Every positive becomes one of a single disease, so that no class is left that the negatives could share."""
+    rows = rows.copy()
+    rows.loc[rows.label == 1, "disease_id"] = "MESH:NONE"
+    return rows
+
+
+def held_out_gene_in_training(rows):
+    rows = rows.copy()
+    rows.loc[rows.index[rows.split == "train"][0], "gene_symbol"] = rows.gene_symbol[
+        rows.unseen == "gene"
+    ].iloc[0]
+    return rows
+
+
 BROKEN = [
     ("ctd.release", "schema", with_value("rows", 0)),
     ("ctd.release", "one_release", lambda rows: pd.concat([rows, rows], ignore_index=True)),
@@ -163,6 +200,10 @@ BROKEN = [
     ("curation.pairs", "no_positive_among_negatives", positive_as_negative),
     ("curation.pairs", "no_text_in_both_splits", text_in_both_splits),
     ("curation.pairs", "text_form", with_value("text", "")),
+    ("curation.pairs", "frequencies_match", gene_too_often_among_negatives),
+    ("curation.pairs", "classes_shared", negative_of_another_class),
+    ("curation.pairs", "entities_held_out", held_out_gene_in_training),
+    ("curation.disease_classes", "schema", repeat_first_row),
     ("curation.profile", "schema", lambda rows: rows.head(0)),
     ("models.base", "schema", with_value("parameters", 0)),
     ("training.adapter", "schema", with_value("steps", -1)),
@@ -182,8 +223,9 @@ BROKEN = [
 
 @pytest.mark.parametrize(("asset", "name", "change"), BROKEN, ids=[f"{a}-{n}" for a, n, _ in BROKEN])
 def test_a_check_finds_what_was_broken(broken, breaking, asset, name, change):
-    breaking(asset, partition_of(asset), change)
-    evaluation = broken.check(asset, name, partition=partition_of(asset))
+    partition = partition_of(asset, name)
+    breaking(asset, partition, change)
+    evaluation = broken.check(asset, name, partition=partition)
     assert not evaluation.passed
     assert evaluation.severity == ERROR
     assert len(evaluation.description) > 10
@@ -228,6 +270,25 @@ def test_a_source_that_is_gone_does_not_answer(broken, tmp_path, monkeypatch):
         "a folder",
     ):
         assert part in evaluation.description
+
+
+@pytest.mark.parametrize("name", PROMISED_BY)
+def test_what_a_dataset_does_not_promise_is_told_and_not_judged(micro, name):
+    result = micro.check("curation.pairs", name, partition="stable")
+    assert result.passed
+    assert "Not promised by this dataset" in result.description
+
+
+def test_same_class_negatives_without_the_classes_are_found(broken):
+    schema = TABLES["curation.disease_classes"]
+    good = broken.tables.read(schema, partitions=["same-class"])
+    try:
+        _overwrite(broken, schema, "same-class", good.slice(0, 0))
+        evaluation = broken.check("curation.pairs", "classes_shared", partition="same-class")
+    finally:
+        _overwrite(broken, schema, "same-class", good)
+    assert not evaluation.passed
+    assert evaluation.severity == ERROR
 
 
 @pytest.mark.parametrize(
