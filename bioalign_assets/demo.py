@@ -65,7 +65,10 @@ _BY_VARIANT = (
 
 
 def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
-    """Return the runs that materialise the whole study, in order, but for what needs a MEDIC that is not there."""
+    """Return the runs that materialise the study, in order.
+
+    Left out are experiments that the study file keeps out of the demo, and what needs a MEDIC that is not there.
+    """
     left_out = lacking_classes(study, settings=settings)
     ctd = ["ctd.release", "ctd.associations", "ctd.changes"]
     if _has_diseases(study, settings=settings):
@@ -93,7 +96,7 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
     runs += [
         PlannedRun(title=f"variant {variant.key}", assets=_BY_VARIANT, partition=variant.key)
         for variant in study.variants
-        if left_out.isdisjoint(study.datasets_of(variant))
+        if study.experiments[variant.experiment].in_demo and left_out.isdisjoint(study.datasets_of(variant))
     ]
     runs.append(PlannedRun(title="report", assets=("report.improvements", "report.leaderboard")))
     return runs

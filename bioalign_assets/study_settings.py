@@ -64,7 +64,7 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
             description="How each variant is trained, from the study file.",
             partitioned_by="variant",
             values={
-                v.key: _without(experiments[v.experiment], ("evaluate_on", "models"))
+                v.key: _without(experiments[v.experiment], ("evaluate_on", "models", "in_demo"))
                 | _only(models[v.model], _MODEL_TRAINS)
                 for v in study.variants
             },

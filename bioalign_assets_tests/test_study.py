@@ -78,21 +78,65 @@ def test_a_built_in_study_loads_and_is_valid(name):
     assert Study.model_validate(study.model_dump(exclude={"datasets": {"__all__": {"name"}}})) == study
 
 
-def test_the_variants_of_the_demo():
-    assert [variant.key for variant in load_study("demo").variants] == [
-        "tiny-llama@untuned", "tiny-llama@paper", "tiny-mistral@untuned", "tiny-mistral@paper",
-        "tiny-phi3@untuned", "tiny-phi3@paper", "tiny-benchmark@untuned",
-    ]  # fmt: skip
+def _variants_run_by_demo(study):
+    return [v.key for v in study.variants if study.experiments[v.experiment].in_demo]
 
 
-def test_the_variants_of_the_paper():
-    experiments = [
-        "untuned", "paper", "paper-full-text", "rank-8", "rank-32", "rank-64", "one-epoch", "entity-held-out", "stable",
-    ]  # fmt: skip
-    expected = [
-        f"{model}@{name}" for model in ("llama-3-8b", "mistral-7b", "phi-3-mini") for name in experiments
+def test_the_demo_runs_untuned_paper_and_one_fair_experiment():
+    assert _variants_run_by_demo(load_study("demo")) == [
+        *(
+            f"{model}@{experiment}"
+            for model in ("tiny-llama", "tiny-mistral", "tiny-phi3")
+            for experiment in ("untuned", "paper", "degree-matched")
+        ),
+        "tiny-benchmark@untuned",
     ]
-    assert [variant.key for variant in load_study("paper").variants] == [*expected, "biomistral-7b@untuned"]
+
+
+ABLATIONS = {
+    "rank-8", "rank-32", "rank-64", "one-epoch", "paper-full-text", "stable", "degree-matched", "same-class",
+    "entity-held-out", "varied", "paper-seed-43", "paper-seed-44",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_all_ablations_are_there_and_all_kinds_of_datasets(name):
+    study = load_study(name)
+    assert set(study.experiments) >= {"untuned", "paper"} | ABLATIONS
+    made = {(spec.sampler, spec.negatives, spec.split) for spec in study.datasets.values()}
+    assert made >= {
+        ("published", "uniform", "pair"), ("published", "uniform", "entity"), ("stable", "uniform", "pair"),
+        ("stable", "degree-matched", "pair"), ("stable", "same-class", "pair"),
+    }  # fmt: skip
+    assert any(sampler == "stable" and split == "entity" for sampler, _, split in made)
+
+
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_what_was_trained_on_random_negatives_is_tested_on_fair_ones(name):
+    assert set(load_study(name).experiments["paper"].evaluate_on) >= {"published", "degree-matched"}
+
+
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_nothing_untuned_needs_medic(name):
+    """Without MEDIC everything but the same-class partitions runs."""
+    study = load_study(name)
+    for dataset in study.experiments[UNTUNED].evaluate_on:
+        assert not study.datasets[dataset].needs_classes
+
+
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_a_tuned_model_has_a_test_set_in_common_with_the_untuned_one(name):
+    experiments = load_study(name).experiments
+    for experiment in experiments.values():
+        assert set(experiment.evaluate_on) & set(experiments[UNTUNED].evaluate_on)
+
+
+def test_the_paper_study_has_all_its_models_in_every_experiment():
+    study = load_study("paper")
+    tuned = ("llama-3-8b", "mistral-7b", "phi-3-mini")
+    expected = [f"{model}@{name}" for model in tuned for name in study.experiments]
+    assert [variant.key for variant in study.variants] == [*expected, "biomistral-7b@untuned"]
+    assert _variants_run_by_demo(study) == [variant.key for variant in study.variants]
 
 
 def test_the_paper_study_has_the_papers_settings():
@@ -114,7 +158,11 @@ def test_the_ablations_of_the_paper_study_change_one_thing_each():
     assert differs("paper-full-text") == {"loss"}
     assert differs("rank-8") == differs("rank-32") == differs("rank-64") == {"rank", "alpha"}
     assert differs("one-epoch") == {"steps", "epochs"}
-    assert differs("entity-held-out") == differs("stable") == {"train_on", "evaluate_on"}
+    assert differs("paper-seed-43") == differs("paper-seed-44") == {"seed"}
+    assert differs("varied") == {"prompts"}
+    for dataset in ("stable", "degree-matched", "same-class", "entity-held-out", "published-entity-held-out"):
+        assert differs(dataset) == {"train_on", "evaluate_on"}
+        assert experiments[dataset].train_on == dataset
     assert all(e.alpha == 2 * e.rank for name, e in experiments.items() if name.startswith("rank-"))
 
 
@@ -393,7 +441,7 @@ def test_problems_between_sections_are_told_at_once(load):
     assert "models.Big" in found
 
 
-def test_a_dataset_that_cannot_be_made_yet_is_told(load):
-    found = _told(load, ('sampler = "stable"\nsplit = "pair"', 'sampler = "stable"\nsplit = "entity"'))
+def test_the_papers_sampler_with_fair_negatives_is_told(load):
+    found = _told(load, ('sampler = "stable"', 'sampler = "published"\nnegatives = "degree-matched"'))
     assert "datasets.two: " in found
-    assert "not available yet" in found
+    assert 'needs sampler = "stable"' in found

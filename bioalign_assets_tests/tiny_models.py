@@ -65,10 +65,17 @@ def statements(count: int) -> list[str]:
     return [f"{GENES[i * 7 % len(GENES)]} is associated with {joined[i]}" for i in range(count)]
 
 
+def labelled(texts: list[str]) -> pa.Table:
+    """Training rows of these statements, true and false by turns."""
+    ids = [f"{i:016x}" for i in range(len(texts))]
+    return pa.table({"pair_id": ids, "text": texts, "label": [(i + 1) % 2 for i in range(len(texts))]})
+
+
 def training_rows(count: int) -> pa.Table:
     """Rows whose label follows from the disease: a thing that can be learned."""
     return pa.table(
         {
+            "pair_id": [f"{i:016x}" for i in range(count)],
             "text": [
                 f"{GENES[i * 7 % len(GENES)]} is associated with {DISEASES[i % len(DISEASES)]}"
                 for i in range(count)

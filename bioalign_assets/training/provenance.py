@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers")
-_NOT_IN_TRAINING = ("evaluate_on", "models")
+_NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo")
 _HASHES = frozenset({"base_weights_sha256", "dataset_version", "experiment_sha256"})
 
 

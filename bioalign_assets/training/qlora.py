@@ -30,7 +30,7 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
 from bioalign_assets.training.log import log_table
-from bioalign_assets.training.samples import tokenise_samples
+from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.hashing import files_sha256
@@ -93,7 +93,7 @@ def train_adapter(
 
     The same rows, base, settings and machine give the same adapter, bit for bit on a CPU.
 
-    :param rows: training rows with ``text`` and ``label``, in the order in which the seed shuffles them
+    :param rows: training rows with ``pair_id``, ``text`` and ``label``, in the order in which the seed shuffles them
     :param adapters: folder of all adapters; an interrupted training leaves nothing there that looks finished
     :param loaded: freshly loaded; its model is used up, it bears the adapter afterwards
     :param name: what to call the training in progress bars
@@ -107,6 +107,7 @@ def train_adapter(
     samples = tokenise_samples(
         rows["text"].to_pylist(),
         labels=rows["label"].to_pylist(),
+        prompts=sample_prompts(rows["pair_id"].to_pylist(), prompts=spec.prompts, seed=spec.seed),
         tokenizer=loaded.tokenizer,
         loss=spec.loss,
         max_tokens=spec.max_tokens,

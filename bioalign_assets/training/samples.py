@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
 
-from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.curation.prompts import PROMPTS, Prompt, varied_prompt
 from bioalign_assets.errors import CurationError, ModelError
 from bioalign_assets.models.answer_tokens import encode_answer
 
-__all__ = ["tokenise_samples", "training_rows"]
+__all__ = ["sample_prompts", "tokenise_samples", "training_rows"]
 
 
 def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
@@ -20,7 +20,7 @@ def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
     :param pairs: rows of ``curation.pairs``, of one or several datasets
     :raises CurationError: if there is none
     """
-    frame = pairs.select(["dataset", "split", "row_number", "text", "label"])
+    frame = pairs.select(["dataset", "split", "row_number", "pair_id", "text", "label"])
     rows = frame.filter(
         pc.and_(pc.equal(frame["dataset"], dataset), pc.equal(frame["split"], "train"))
     ).sort_by("row_number")
@@ -34,10 +34,25 @@ def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
     return rows
 
 
+def sample_prompts(
+    pair_ids: Sequence[str], *, prompts: Literal["training", "varied"], seed: int
+) -> list[Prompt]:
+    """Return the template of each training sample.
+
+    :param pair_ids: n pairs
+    :param prompts: ``training``: the paper's template for all; ``varied``: one of several, by hash of pair and seed
+    :param seed: of the experiment
+    """
+    if prompts == "training":
+        return [PROMPTS["training"]] * len(pair_ids)
+    return [varied_prompt(pair_id, seed=seed) for pair_id in pair_ids]
+
+
 def tokenise_samples(
     texts: Sequence[str],
     *,
     labels: Sequence[int],
+    prompts: Sequence[Prompt],
     tokenizer: PreTrainedTokenizerBase,
     loss: Literal["answer", "full"],
     max_tokens: int,
@@ -49,11 +64,11 @@ def tokenise_samples(
 
     :param texts: n statements
     :param labels: n labels, 1 or 0
+    :param prompts: n templates
     :raises ModelError: if a sample is longer than ``max_tokens`` (cutting would drop the answer)
     """
-    prompt = PROMPTS["training"]
     samples = []
-    for text, label in zip(texts, labels, strict=True):
+    for text, label, prompt in zip(texts, labels, prompts, strict=True):
         ids, border = encode_answer(text, label=label, prompt=prompt, tokenizer=tokenizer)
         ids.append(tokenizer.eos_token_id)
         if len(ids) > max_tokens:

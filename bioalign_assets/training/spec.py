@@ -21,6 +21,8 @@ class ExperimentSpec(BaseModel):
     """Datasets whose test splits are asked."""
     models: tuple[str, ...] | None = None
     """Tuned models that take part; all of them by default."""
+    in_demo: bool = True
+    """Whether ``bioalign demo`` runs it; otherwise it is there to be materialised when somebody wants it."""
     rank: int = Field(default=16, ge=1, le=1024)
     alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -40,6 +42,8 @@ class ExperimentSpec(BaseModel):
     """Forward passes in one optimiser step."""
     max_tokens: int = Field(default=128, ge=16)
     """Longest sample; a longer one is an error, never cut."""
+    prompts: Literal["training", "varied"] = "training"
+    """Templates of the samples: the paper's one, or several that no model is ever asked with."""
     loss: Literal["answer", "full"] = "answer"
     """Tokens that count: the answer and the end of text, or the whole sample as in the notebooks."""
     gradient_checkpointing: bool = True

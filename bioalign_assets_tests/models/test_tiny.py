@@ -6,6 +6,7 @@ import torch
 from transformers import LlamaForCausalLM, MistralForCausalLM, Phi3ForCausalLM
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.pretraining import pretraining_texts
 from bioalign_assets.models.resolved import ResolvedModel
@@ -59,7 +60,12 @@ def test_queries_share_keys_and_values(architecture):
 def test_mistral_window_is_shorter_than_a_training_sample_and_counts():
     loaded = tiny_models.load("mistral", quantisation="none")
     samples = tokenise_samples(
-        tiny_models.statements(3), labels=[1, 0, 1], tokenizer=loaded.tokenizer, loss="answer", max_tokens=512
+        tiny_models.statements(3),
+        labels=[1, 0, 1],
+        prompts=[PROMPTS["training"]] * 3,
+        tokenizer=loaded.tokenizer,
+        loss="answer",
+        max_tokens=512,
     )
     window = loaded.model.config.sliding_window
     assert all(len(sample["input_ids"]) > window for sample in samples)

@@ -48,7 +48,7 @@ def test_padding_is_masked_and_not_learned(tmp_path, seen, architecture_, loss, 
     tokenizer = loaded.tokenizer
     if pads_with_end:
         tokenizer.pad_token = tokenizer.eos_token
-    rows = tiny_models.pa.table({"text": tiny_models.statements(12), "label": [1, 0] * 6})
+    rows = tiny_models.labelled(tiny_models.statements(12))
     train(tmp_path, loaded=loaded, rows=rows, epochs=1, loss=loss)
     is_padded = False
     for batch in seen:
@@ -108,7 +108,7 @@ def test_steps_and_samples_are_those_that_were_made(tmp_path, seen, more, steps)
 
 def test_accumulation_is_one_larger_batch(tmp_path):
     """Two halves of a batch, accumulated, learn what the whole learns: the mean over all answers in it."""
-    rows = tiny_models.pa.table({"text": tiny_models.statements(16), "label": [1, 0] * 8})
+    rows = tiny_models.labelled(tiny_models.statements(16))
     # over the full text, where the halves hold unequal numbers of tokens
     whole = train(tmp_path, rows=rows, batch_size=8, accumulation=1, loss="full", steps=3)
     halves = train(tmp_path, rows=rows, batch_size=4, accumulation=2, loss="full", steps=3)

@@ -259,6 +259,7 @@ def test_the_loss_is_the_mean_over_what_counts(tmp_path):
         samples = tokenise_samples(
             rows["text"].to_pylist(),
             labels=rows["label"].to_pylist(),
+            prompts=[PROMPTS["training"]] * len(rows),
             tokenizer=loaded.tokenizer,
             loss=loss,
             max_tokens=128,

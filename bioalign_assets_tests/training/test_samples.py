@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.curation.prompts import PROMPTS, VARIED_PROMPTS, varied_prompt
 from bioalign_assets.errors import CurationError, ModelError
 from bioalign_assets.models.answer_tokens import answer_tokens, encode_prompt
-from bioalign_assets.training.samples import tokenise_samples, training_rows
+from bioalign_assets.training.samples import sample_prompts, tokenise_samples, training_rows
 from bioalign_assets_tests import tiny_models
 
 TEXTS = tiny_models.statements(9)
@@ -20,8 +20,11 @@ def tokenizer(architecture):
     return tiny_models.load(architecture).tokenizer
 
 
-def samples_of(tokenizer, *, loss="answer", texts=TEXTS, labels=LABELS, max_tokens=512):
-    return tokenise_samples(texts, labels=labels, tokenizer=tokenizer, loss=loss, max_tokens=max_tokens)
+def samples_of(tokenizer, *, loss="answer", texts=TEXTS, labels=LABELS, prompts=None, max_tokens=512):
+    prompts = [PROMPTS["training"]] * len(texts) if prompts is None else prompts
+    return tokenise_samples(
+        texts, labels=labels, prompts=prompts, tokenizer=tokenizer, loss=loss, max_tokens=max_tokens
+    )
 
 
 def test_only_the_answer_and_the_end_count(tokenizer):
@@ -78,7 +81,7 @@ def test_any_statement_has_the_same_answer_tokens(tokenizer, text):
 PAIRS = pa.table(
     {
         "dataset": ["a", "a", "b", "a", "a"], "split": ["train", "test", "train", "train", "train"],
-        "row_number": [7, 1, 2, 0, 3], "text": ["seven", "one", "two", "zero", "three"], "label": [1, 0, 1, 0, 1],
+        "row_number": [7, 1, 2, 0, 3], "pair_id": list("gefdh"), "text": ["seven", "one", "two", "zero", "three"], "label": [1, 0, 1, 0, 1],
         "pubmed_ids": [[], [], ["1"], [], []],
     }
 )  # fmt: skip
@@ -95,3 +98,34 @@ def test_training_rows_are_one_datasets_training_split_in_row_order():
 def test_no_training_row_is_told(table):
     with pytest.raises(CurationError, match="Dataset gone: found no training row"):
         training_rows(table, dataset="gone")
+
+
+PAIR_IDS = [f"{number:016x}" for number in range(400)]
+
+
+def test_the_papers_template_is_that_of_every_sample():
+    assert sample_prompts(PAIR_IDS, prompts="training", seed=1) == [PROMPTS["training"]] * len(PAIR_IDS)
+
+
+def test_varied_samples_have_several_templates_none_of_which_is_asked():
+    prompts = sample_prompts(PAIR_IDS, prompts="varied", seed=1)
+    assert set(prompts) == set(VARIED_PROMPTS.values())
+    assert not {prompt.template for prompt in prompts} & {prompt.template for prompt in PROMPTS.values()}
+    assert prompts == [varied_prompt(pair_id, seed=1) for pair_id in PAIR_IDS]
+    assert prompts != sample_prompts(PAIR_IDS, prompts="varied", seed=2)
+
+
+def test_varied_samples_learn_the_answer_after_each_template(tokenizer):
+    prompts = list(VARIED_PROMPTS.values()) + [next(iter(VARIED_PROMPTS.values()))]
+    for label, sample, prompt, text in zip(
+        LABELS, samples_of(tokenizer, prompts=prompts), prompts, TEXTS, strict=True
+    ):
+        counted = [i for i in sample["labels"] if i != -100]
+        assert tokenizer.decode(counted, skip_special_tokens=True).strip() == ("true" if label else "false")
+        assert prompt.shared_prefix.split("\n")[0] in tokenizer.decode(sample["input_ids"])
+        assert text in tokenizer.decode(sample["input_ids"])
+
+
+def test_templates_must_be_as_many_as_statements(tokenizer):
+    with pytest.raises(ValueError, match="shorter"):
+        samples_of(tokenizer, prompts=[PROMPTS["training"]])
