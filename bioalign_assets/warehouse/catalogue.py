@@ -9,7 +9,7 @@ file, and its log (``.wal``) bars everyone from a newer one under the same name.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.atomic import remove_leftovers, written_aside
-from bioalign_assets.warehouse.schemas import TABLES, TableSchema
+from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = [
@@ -159,12 +159,24 @@ def create_view(
         columns = ", ".join(f'CAST("{c.name}" AS {sql_type(c.type)}) AS "{c.name}"' for c in schema.columns)
         hive = f"hive_partitioning = {schema.partitioned_by is not None}, hive_types_autocast = false"
         source = f"read_parquet([{paths}], {hive})"
+        may_lack = [c for c in schema.columns if c.nullable]
+        if may_lack:
+            # files that an older BioAlign wrote have no column that came later
+            source = f"({_no_rows(may_lack)} UNION ALL BY NAME FROM {source[:-1]}, union_by_name = true))"
         query = f"SELECT {columns} FROM {source}"  # noqa: S608 - our own names
     else:
-        columns = ", ".join(f'CAST(NULL AS {sql_type(c.type)}) AS "{c.name}"' for c in schema.columns)
-        query = f"SELECT {columns} WHERE false"
+        query = _no_rows(schema.columns)
     connection.execute(f"CREATE VIEW {schema.full_name} AS {query}")
     comment_on(connection, schema=schema, kind="VIEW", name=schema.full_name)
+
+
+def _no_rows(columns: Sequence[Column]) -> str:
+    """Return a query that has these columns and no row."""
+    return (
+        "SELECT "
+        + ", ".join(f'CAST(NULL AS {sql_type(c.type)}) AS "{c.name}"' for c in columns)
+        + " WHERE false"
+    )
 
 
 def comment_on(

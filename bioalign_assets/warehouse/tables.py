@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from filelock import FileLock
 
@@ -79,7 +79,11 @@ class Tables:
             table = self._create_empty(schema, folder=folder)
         expected = Schema.from_arrow(schema.arrow)
         partitioned_by = [schema.partitioned_by] if schema.partitioned_by else []
-        if table.schema() != expected or table.metadata().partition_columns != partitioned_by:
+        if table.schema() != expected:
+            table = self._with_new_columns(table, expected=expected, folder=folder)
+        # the order of columns on disk is nobody's affair: rows are read by name
+        is_same = _by_name(table.schema()) == _by_name(expected)
+        if not is_same or table.metadata().partition_columns != partitioned_by:
             raise WarehouseError(
                 f"Table {schema.full_name} in {folder}",
                 found=f"the columns {_told(table.schema())}, written by another version of BioAlign",
@@ -87,6 +91,23 @@ class Tables:
                 remedy="Move the folder away (or name another BIOALIGN_WAREHOUSE) and materialise the table anew.",
             )
         return table
+
+    @staticmethod
+    def _with_new_columns(table: DeltaTable, *, expected: Schema, folder: Path) -> DeltaTable:
+        """Return the table after adding the columns that an older BioAlign did not know, empty in its rows.
+
+        Only where nothing else differs and they may be empty; then the rows stay readable until they are made anew.
+        """
+        present = _by_name(table.schema())
+        new = [field for field in expected.fields if field.name not in present]
+        is_more = all(_by_name(expected).get(name) == field for name, field in present.items())
+        if not new or not is_more or not all(field.nullable for field in new):
+            return table
+        with FileLock(folder / ".create.lock"):
+            latest = DeltaTable(folder)
+            if _by_name(latest.schema()) == present:  # no other process was quicker
+                latest.alter.add_columns(new)
+            return DeltaTable(folder)
 
     @staticmethod
     def _create_empty(schema: TableSchema, *, folder: Path) -> DeltaTable:
@@ -239,3 +260,7 @@ def _told(schema: Schema) -> str:
         f"{field.name} {pa.field(field.to_arrow()).type}{'' if field.nullable else ' not null'}"
         for field in schema.fields
     )
+
+
+def _by_name(schema: Schema) -> dict[str, Field]:
+    return {field.name: field for field in schema.fields}

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, MistralForCausalLM, Phi3ForCausalLM
 
-from bioalign_assets.errors import ModelError
 from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.errors import ModelError
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.pretraining import pretraining_texts
 from bioalign_assets.models.resolved import ResolvedModel

@@ -116,7 +116,7 @@ def test_varied_samples_have_several_templates_none_of_which_is_asked():
 
 
 def test_varied_samples_learn_the_answer_after_each_template(tokenizer):
-    prompts = list(VARIED_PROMPTS.values()) + [next(iter(VARIED_PROMPTS.values()))]
+    prompts = [*VARIED_PROMPTS.values(), next(iter(VARIED_PROMPTS.values()))]
     for label, sample, prompt, text in zip(
         LABELS, samples_of(tokenizer, prompts=prompts), prompts, TEXTS, strict=True
     ):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bioalign_assets.errors import WarehouseError
+from bioalign_assets.warehouse.catalogue import open_catalogue, rebuild_catalogue
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables, conform
@@ -337,6 +338,46 @@ def test_a_table_of_another_version_is_refused_and_left_alone(stored, tables):
             access()
         assert str(folder) in str(error.value)
     assert DeltaTable(folder).version() == 0
+
+
+@pytest.mark.parametrize("writes_first", [True, False])
+def test_a_table_without_a_later_column_gets_it_and_keeps_its_rows(tables, writes_first):
+    older = CHANGES.arrow.remove(CHANGES.arrow.get_field_index("detail"))
+    folder = _folder(tables, CHANGES)
+    write_deltalake(folder, changes().select(older.names).cast(older))
+    before = changes().to_pylist()
+    assert tables.read(CHANGES).to_pylist() == [{**row, "detail": None} for row in before]
+    rebuild_catalogue(tables)
+    with open_catalogue(tables.root) as connection:
+        assert connection.sql("SELECT detail, gene_id FROM ctd.changes").fetchall() == [
+            (None, row["gene_id"]) for row in before
+        ]
+    if writes_first:
+        tables.write(changes(), schema=CHANGES)
+        assert tables.read(CHANGES).to_pylist() == before
+
+
+def test_a_later_column_beside_older_files_is_seen_in_sql(tables):
+    """One partition was written before the column came, one after."""
+    older = TABLES["curation.pairs"].arrow
+    older = older.remove(older.get_field_index("unseen"))
+    pairs = TABLES["curation.pairs"]
+    rows = [
+        {
+            "dataset": name, "row_number": 0, "pair_id": "0" * 16, "gene_symbol": "G", "gene_id": 1, "disease_name": "D",
+            "disease_id": "MESH:D", "text": "G is associated with D", "pubmed_ids": [], "label": 1, "label_source": "ctd",
+            "split": "test", "unseen": "both",
+        }
+        for name in ("before", "after")
+    ]  # fmt: skip
+    write_deltalake(
+        _folder(tables, pairs), pa.Table.from_pylist(rows[:1], schema=older), partition_by=["dataset"]
+    )
+    tables.write(pa.Table.from_pylist(rows[1:], schema=pairs.arrow), schema=pairs, partition="after")
+    rebuild_catalogue(tables)
+    with open_catalogue(tables.root) as connection:
+        told = connection.sql("SELECT dataset, unseen FROM curation.pairs ORDER BY ALL").fetchall()
+    assert told == [("after", "both"), ("before", None)]
 
 
 def test_a_table_that_was_partitioned_otherwise_is_refused(tables):
