@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from bioalign_assets.curation.prompts import Prompt
-from bioalign_assets.errors import ModelError
-from bioalign_assets.inference.progress import progress
-from bioalign_assets.models.answer_tokens import answer_tokens, encode_prompt
+from bioalign_assets.inference.scoring import prompt_batches, require_finite
+from bioalign_assets.models.answer_tokens import answer_tokens
 from bioalign_assets.models.loading import LoadedModel
 
 __all__ = ["ANSWER_LENGTH", "Answers", "ask", "predicted_label"]
@@ -50,16 +49,17 @@ def ask(
     """
     tokenizer = loaded.tokenizer
     ids = answer_tokens(prompt, tokenizer=tokenizer, is_chat=is_chat)
-    prompts = [encode_prompt(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat) for text in texts]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    answers = [""] * len(prompts)
-    p_true = np.empty(len(prompts), dtype=np.float64)
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    answers = [""] * len(texts)
+    p_true = np.empty(len(texts), dtype=np.float64)
     with torch.inference_mode():
-        for batch in progress(batches, what=f"asking ({prompt.name})", total=len(prompts)):
-            encoded = tokenizer.pad(
-                {"input_ids": [prompts[i] for i in batch]}, padding_side="left", return_tensors="pt"
-            ).to(loaded.device)
+        for batch, encoded in prompt_batches(
+            texts,
+            prompt=prompt,
+            loaded=loaded,
+            batch_size=batch_size,
+            is_chat=is_chat,
+            what=f"asking ({prompt.name})",
+        ):
             written = loaded.model.generate(
                 **encoded,
                 max_new_tokens=ANSWER_LENGTH,
@@ -73,12 +73,5 @@ def ask(
             new = written.sequences[:, encoded["input_ids"].shape[1] :]
             for i, answer in zip(batch, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True):
                 answers[i] = answer
-    if not np.isfinite(p_true).all():
-        raise ModelError(
-            f"Answers to the prompt {prompt.name!r}",
-            found=f"{int((~np.isfinite(p_true)).sum())} probabilities that are not numbers",
-            expected="finite values",
-            remedy="Set dtype = 'bfloat16' or 'float32' for the model; float16 overflows in some models.",
-        )
     predicted = np.array([predicted_label(answer) for answer in answers], dtype=np.int8)
-    return Answers(answer=answers, predicted=predicted, p_true=p_true)
+    return Answers(answer=answers, predicted=predicted, p_true=require_finite(p_true, prompt=prompt))
