@@ -1,4 +1,4 @@
-"""The command line: the study and its upkeep (demo, dev, refresh, status), its results (leaderboard, sql, export).
+"""The command line: the study and its upkeep (demo, dev, refresh, status), its results (leaderboard, score, ...).
 
 Every command reads the same environment as the Dagster definitions. An error that the user can mend is printed
 as one paragraph, without a traceback, and the exit status is 1.
@@ -209,6 +209,70 @@ def export(target: Path, *, as_of: datetime | None, dataset: str | None) -> None
     for name, rows in counts.items():
         click.echo(f"{name}: {rows:,} rows")
     click.echo(f"{target}: {target.stat().st_size / 1e6:,.1f} MB")
+
+
+@cli.command()
+@click.option("--variant", required=True, help="The model to ask, as <model>@<experiment>.")
+@click.option("--prompt", help="unseen or training; the study's first prompt by default.")
+@click.option(
+    "--file", "pairs_file", type=click.Path(path_type=Path), help="Score the pairs of this CSV file."
+)
+@click.option(
+    "--nearest", default=3, show_default=True, type=click.IntRange(min=0), help="Known pairs to find nearby."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print rows as CSV.")
+@click.argument("gene", required=False)
+@click.argument("disease", required=False)
+def score(
+    *, variant: str, prompt: str | None, pairs_file: Path | None, nearest: int, as_csv: bool, gene: str | None,
+    disease: str | None,
+) -> None:  # fmt: skip
+    """Ask a variant how true it finds that GENE is associated with DISEASE, and show what CTD knows."""
+    from bioalign_assets.lookup.asking import asked_variant
+    from bioalign_assets.lookup.score import read_pairs, score_pairs
+    from bioalign_assets.lookup.shown import pairs_csv, pairs_shown
+
+    if (pairs_file is None) == (gene is None or disease is None):
+        raise click.UsageError("Give GENE and DISEASE, or --file with a CSV file of them.")
+    if pairs_file is not None and gene is not None:
+        raise click.UsageError("Give GENE and DISEASE, or --file, not both.")
+    keep_terminal()
+    settings = Settings.from_environment()
+    pairs = read_pairs(pairs_file) if pairs_file is not None else [(gene or "", disease or "")]
+    with asked_variant(
+        variant, study=load_study(settings.study), tables=Tables(settings.warehouse), prompt=prompt
+    ) as asked:
+        scored = score_pairs(pairs, asked=asked, nearest=nearest)
+        if as_csv:
+            click.echo(pairs_csv(scored))
+        else:
+            _console().print(pairs_shown(scored, asked=asked), highlight=False)
+
+
+@cli.command()
+@click.option("--variant", required=True, help="The model to ask, as <model>@<experiment>.")
+@click.option("--disease", required=True, help="Name or identifier of the disease.")
+@click.option(
+    "--top", default=20, show_default=True, type=click.IntRange(min=1), help="How many genes to show."
+)
+@click.option("--prompt", help="unseen or training; the study's first prompt by default.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print rows as CSV.")
+def candidates(*, variant: str, disease: str, top: int, prompt: str | None, as_csv: bool) -> None:
+    """Rank the genes that CTD has not curated for a disease by what a variant says, beside their popularity."""
+    from bioalign_assets.lookup.asking import asked_variant
+    from bioalign_assets.lookup.candidates import rank_candidates
+    from bioalign_assets.lookup.shown import candidates_csv, candidates_shown
+
+    keep_terminal()
+    settings = Settings.from_environment()
+    with asked_variant(
+        variant, study=load_study(settings.study), tables=Tables(settings.warehouse), prompt=prompt
+    ) as asked:
+        found = rank_candidates(disease, asked=asked, top=top)
+        if as_csv:
+            click.echo(candidates_csv(found))
+        else:
+            _console().print(candidates_shown(found, asked=asked), highlight=False)
 
 
 @cli.command()

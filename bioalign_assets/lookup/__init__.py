@@ -1,0 +1,1 @@
+"""Questions about single pairs: what a variant says of them, and what CTD knows."""
