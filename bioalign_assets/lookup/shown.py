@@ -69,11 +69,14 @@ def candidates_shown(found: Candidates, *, asked: AskedVariant) -> RenderableTyp
         f"[bold]{escape(asked.variant.key)}[/bold], {asked.prompt} prompt: {found.candidates:,} genes ranked, "
         f"{found.curated:,} curated ones left out.   {found.disease.link or ''}"
     )
+    popularity = (
+        "Popularity: number of diseases that CTD has curated for the gene. Its rank correlation with p_true over all "
+        f"candidates: {told} (near +1 the ranking is little else)."
+    )
     lines: list[RenderableType] = [
         head,
         table,
-        "Popularity: number of diseases that CTD has curated for the gene. Its rank correlation with p_true over all "
-        f"candidates: {told} (near +1 the ranking is little else).",
+        popularity,
     ]
     if any(each.trained_as_false for each in found.best):
         lines.append("* In training the variant was told that this pair is false: a drawn negative.")
