@@ -206,16 +206,8 @@ def test_the_commands_say_what_a_person_needs(micro, answers, tmp_path):
         "tiny",
     ):
         assert part in told.stdout
-    told = bioalign(
-        "candidates",
-        "--variant",
-        VARIANT,
-        "--disease",
-        row["disease_name"],
-        "--top",
-        "5",
-        env=environment(micro),
-    )
+    ask = ("candidates", "--variant", VARIANT, "--disease", row["disease_name"], "--top", "5")
+    told = bioalign(micro, *ask)
     assert told.returncode == 0, told.stderr
     for part in ("Unseen is not false", "Popularity", "rank correlation with p_true"):
         assert part in told.stdout.replace("\n", " ")
