@@ -30,6 +30,12 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
 from bioalign_assets.training.log import log_table
+from bioalign_assets.training.packing import (
+    MOST_SAMPLES_IN_A_ROW,
+    SharedPrefixCollator,
+    attention_window,
+    can_pack,
+)
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.atomic import publish_directory
@@ -169,13 +175,15 @@ def _trainer(
         (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
     )
     on_card = loaded.device.type == "cuda"
+    packs = spec.packing and spec.loss == "answer" and can_pack(model.config)
+    batch_size, accumulation = _batches(spec, packs=packs)
     disable_progress_bar()  # the trainer's own bar is the one to look at
     config = SFTConfig(
         output_dir=str(scratch),
         max_steps=spec.steps or -1,
         num_train_epochs=spec.epochs or 1.0,
-        per_device_train_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.accumulation,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
         learning_rate=spec.learning_rate,
         lr_scheduler_type=_SCHEDULES.get(spec.schedule, spec.schedule),
         warmup_steps=spec.warmup_steps,
@@ -205,7 +213,9 @@ def _trainer(
         args=config,
         train_dataset=Dataset.from_list(samples),
         processing_class=loaded.tokenizer,
-        data_collator=DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
+        data_collator=SharedPrefixCollator(window=attention_window(model.config))
+        if packs
+        else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
         peft_config=lora,
         callbacks=[StopOnNaN(), ProgressBar(name)],
     )
@@ -216,6 +226,25 @@ def _trainer(
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return trainer
+
+
+def _batches(spec: ExperimentSpec, *, packs: bool) -> tuple[int, int]:
+    """Return samples in a forward pass and passes in an optimiser step; their product is the experiment's.
+
+    Packed samples take so few tokens that several passes become one. Its gradient is the same: the loss is the mean
+    over all answer tokens of the optimiser step either way.
+    """
+    merged = 1
+    if packs:
+        merged = max(
+            (
+                divisor
+                for divisor in range(1, spec.accumulation + 1)
+                if spec.accumulation % divisor == 0 and spec.batch_size * divisor <= MOST_SAMPLES_IN_A_ROW
+            ),
+            default=1,
+        )
+    return spec.batch_size * merged, spec.accumulation // merged
 
 
 def _samples_seen(steps: int, *, of: int, per_step: int) -> int:

@@ -46,6 +46,8 @@ class ExperimentSpec(BaseModel):
     """Templates of the samples: the paper's one, or several that no model is ever asked with."""
     loss: Literal["answer", "full"] = "answer"
     """Tokens that count: the answer and the end of text, or the whole sample as in the notebooks."""
+    packing: bool = True
+    """Shared-prefix packing: the same gradients from fewer tokens, where the loss is on the answer."""
     gradient_checkpointing: bool = True
     seed: int = Field(default=42, ge=0, lt=2**32)
 
