@@ -20,7 +20,7 @@ UNTUNED = "untuned"  # the experiment that trains nothing
 
 Role = Literal["tuned", "benchmark"]
 
-_METRIC_TABLES = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality")
+_METRIC_TABLES = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
 
 _IMPROVEMENTS = f"""
 WITH figures AS (
