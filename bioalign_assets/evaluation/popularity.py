@@ -58,6 +58,8 @@ def popularity(train: pa.Table, *, seed: int) -> PairScorer:
         model.fit(np.log1p(popularity_counts(train, train, leave_one_out=True)), labels)
 
     def score(rows: pa.Table) -> npt.NDArray[np.floating[Any]]:
+        if not len(rows):  # scikit-learn refuses to predict nothing
+            return np.empty(0)
         counts = popularity_counts(train, rows, leave_one_out=False)
         # a ranking asks about a million pairs that have a few hundred different counts
         different, which = np.unique(counts, axis=0, return_inverse=True)
