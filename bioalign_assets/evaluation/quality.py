@@ -69,7 +69,7 @@ def ranks_are_in_range(rankings: pa.Table) -> Finding:
         "rows": len(rankings),
         "not_finite": int(np.count_nonzero(~np.isfinite(rank))),
         "out_of_range": int(np.count_nonzero((rank < 1) | (rank > candidates))),
-        "not_in_halves": int(np.count_nonzero(np.isfinite(rank) & ((2 * rank) % 1 != 0))),
+        "not_in_halves": int(np.count_nonzero((2 * rank[np.isfinite(rank)]) % 1)),
     }
     return _finding(counts, good="ranks lie among their candidates", bad="ranks can't be right")
 
