@@ -8,6 +8,7 @@ for a gene (MRR over the link queries) says how much of it helps to find a disea
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
@@ -111,9 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     print(f"{machine()}; {Path(options.release).name}, {len(associations):,} associations\n")
     started = perf_counter()
-    for cells in (HEADINGS, ("---", "---:", "---", "---", "---", "---")):
-        print("| " + " | ".join(cells) + " |")
-    for cells in table(associations, diseases=diseases, spec=EvaluationSpec(resamples=options.resamples)):
+    lines: list[tuple[str, ...]] = [HEADINGS, ("---", "---:", "---", "---", "---", "---")]
+    for cells in chain(
+        lines, table(associations, diseases=diseases, spec=EvaluationSpec(resamples=options.resamples))
+    ):
         print("| " + " | ".join(cells) + " |", flush=True)
     print(f"\n{perf_counter() - started:.0f} s")
 
