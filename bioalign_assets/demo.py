@@ -59,8 +59,9 @@ class StageTime:
 
 
 _BY_VARIANT = (
-    "training.adapter", "training.log", "inference.embeddings", "inference.answers", "evaluation.kg_separation",
-    "evaluation.embedding_probe", "evaluation.cluster_quality", "evaluation.cluster_map", "evaluation.zero_shot",
+    "training.adapter", "training.log", "inference.embeddings", "inference.answers", "inference.rankings",
+    "evaluation.kg_separation", "evaluation.embedding_probe", "evaluation.cluster_quality", "evaluation.cluster_map",
+    "evaluation.zero_shot", "evaluation.link_prediction",
 )  # fmt: skip
 
 

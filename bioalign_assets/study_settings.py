@@ -19,6 +19,7 @@ _MODEL_TRAINS = ("dtype", "backend")
 _MODEL_ANSWERS = ("dtype", "backend", "prompt")
 _ASKED = ("sample_size", "seed", "pooling", "prompts")
 _MEASURED = ("sample_size", "seed", "resamples", "map_size")
+_RANKED = ("link_queries", "link_candidates", "link_exact")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,12 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
             description="How metrics and their intervals are computed, from the study file.",
             partitioned_by=None,
             values={None: _only(evaluation, _MEASURED)},
+        ),
+        SettingsGroup(
+            name="links",
+            description="Which held-out pairs are ranked, and among how many candidates, from the study file.",
+            partitioned_by=None,
+            values={None: _only(evaluation, _RANKED)},
         ),
     )
 

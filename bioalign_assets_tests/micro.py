@@ -64,6 +64,8 @@ sample_size = 80
 resamples = 100
 prompts = ["unseen", "training"]
 map_size = 40
+link_queries = 10
+link_candidates = 5
 """
 
 FAIR_DATASETS = """

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.baselines import KINDS
 from benchmarks.side_by_side import machine, side_by_side
+from bioalign_assets.evaluation.baselines import BASELINES
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -31,6 +33,20 @@ def test_benchmark_ends_with_its_ratio(name):
     assert re.fullmatch(r"ratio \d+(\.\d+)?", last)
     assert float(last.removeprefix("ratio ")) > 0
     assert SAME[name] in run.stdout
+
+
+def test_baselines_give_a_table_of_every_kind_of_dataset():
+    command = [sys.executable, "-m", "benchmarks.baselines", "--release", "synthetic", "--rows", "1500"]
+    run = subprocess.run(
+        [*command, "--resamples", "100"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert run.returncode == 0, run.stderr
+    rows = [line.strip("| ").split(" | ") for line in run.stdout.splitlines() if line.startswith("| ")]
+    assert rows[0][0] == "dataset"
+    assert {row[0].partition(",")[0] for row in rows[2:]} == {kind.name for kind in KINDS}
+    assert {row[2] for row in rows[2:]} == set(BASELINES)
+    for row in rows[2:]:
+        assert re.fullmatch(r"0\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row[3]), row
 
 
 def test_calls_alternate_and_the_first_of_each_does_not_count(monkeypatch, capsys):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import pyarrow as pa
 
+from bioalign_assets.evaluation.baseline_rows import baseline_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
+from bioalign_assets.evaluation.link_rows import link_rows
 from bioalign_assets.evaluation.rows import (
-    baseline_rows,
     cluster_rows,
     probe_rows,
     separation_rows,
@@ -25,6 +26,7 @@ __all__ = ["build_assets"]
 
 _EMBEDDINGS = dg.AssetKey(["inference", "embeddings"])
 _ANSWERS = dg.AssetKey(["inference", "answers"])
+_RANKINGS = dg.AssetKey(["inference", "rankings"])
 
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -47,6 +49,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ),
         _cluster_asset(spec, partitions=partitions),
         _zero_shot_asset(spec, partitions=partitions),
+        _link_asset(spec, partitions=partitions),
         _baseline_asset(study, partitions=partitions),
     ]
 
@@ -148,6 +151,27 @@ def _zero_shot_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Asse
     return zero_shot
 
 
+def _link_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.link_prediction",
+            kinds={"python"},
+            description="Link prediction: mean reciprocal rank and Hits@k of the answers to held-out true pairs.",
+        ),
+        partitions_def=partitions.variant,
+        ins={"rankings": dg.AssetIn(key=_RANKINGS)},
+        deps=[settings_dep("evaluation")],
+        code_version="1",
+    )
+    def link_prediction(rankings: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        rows = link_rows(rankings, spec=spec)
+        return materialized(
+            rows, full_name="evaluation.link_prediction", warehouse=warehouse, metadata=_headline(rows)
+        )
+
+    return link_prediction
+
+
 def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:
     @dg.asset(
         **asset_arguments(
@@ -155,13 +179,14 @@ def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinit
             kinds={"python", "scikitlearn"},
             description=(
                 "Baselines that never read a statement with a language model. Popularity only sees how often the "
-                "gene and the disease occur among the training positives."
+                "gene and the disease occur among the training positives, character n-grams only the spelling, "
+                "TransE only the graph, and majority nothing at all."
             ),
         ),
         partitions_def=partitions.dataset,
         ins={"pairs": dg.AssetIn(key=dg.AssetKey(["curation", "pairs"]))},
-        deps=[settings_dep("evaluation")],
-        code_version="1",
+        deps=[settings_dep("evaluation"), settings_dep("links")],
+        code_version="2",
     )
     def baselines(
         context: dg.AssetExecutionContext, pairs: pa.Table, warehouse: Warehouse
@@ -182,7 +207,12 @@ def _headline(rows: pa.Table) -> dict[str, float]:
     """Return the figures by name, for the plots that the UI draws over time."""
     figures = {}
     for row in rows.to_pylist():
-        parts = (row["metric"], row["test_set"], row["prompt"], None if row["scope"] == "sample" else "full")
+        parts = (
+            row["metric"],
+            row["test_set"],
+            row["prompt"],
+            None if row["scope"] == "sample" else row["scope"],
+        )
         name = " / ".join(part for part in parts if part)
         figures[name if row["experiment"] != "baseline" else f"{row['model']} / {name}"] = row["value"]
     return figures

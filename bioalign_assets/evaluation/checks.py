@@ -8,7 +8,7 @@ from bioalign_assets.partitions import Partitions
 
 __all__ = ["build_checks"]
 
-_BY_VARIANT = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality")
+_BY_VARIANT = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
 
 
 def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bioalign_assets.evaluation.link_metrics import LINK_METRICS
+
 __all__ = ["METRICS", "Direction", "Metric", "metric"]
 
 Direction = Literal["higher", "lower", "none"]
@@ -127,7 +129,9 @@ _ALL = (
     ),
 )
 
-METRICS: Mapping[str, Metric] = {each.name: each for each in _ALL}
+METRICS: Mapping[str, Metric] = {
+    each.name: each for each in (*_ALL, *(Metric(**fields) for fields in LINK_METRICS))
+}
 
 
 def metric(name: str) -> Metric:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.evaluation.scorer import PairScorer, training_labels
 from bioalign_assets.evaluation.threads import one_thread
 
 __all__ = ["popularity", "popularity_counts"]
@@ -42,27 +42,28 @@ def popularity_counts(train: pa.Table, rows: pa.Table, *, leave_one_out: bool) -
     return counts
 
 
-def popularity(train: pa.Table, rows: pa.Table, *, seed: int) -> npt.NDArray[np.floating[Any]]:
-    """Fit gradient boosting on the two log counts of the training rows; return p_true of other rows.
+def popularity(train: pa.Table, *, seed: int) -> PairScorer:
+    """Fit gradient boosting on the two log counts of the training rows.
 
     The settings are scikit-learn's defaults: tuned ones would have to be tuned on every dataset.
 
     :param train: training rows of ``curation.pairs``
-    :param rows: rows to score, none of them a training row
     :param seed: of the rows held out for early stopping
-    :returns: shape (rows,), in [0, 1]
+    :returns: what scores other rows, none of them a training row
     :raises EvaluationError: if the training rows hold one label only
     """
-    labels = train["label"].to_numpy()
-    true = int(np.count_nonzero(labels == 1))
-    if true in {0, len(labels)}:
-        raise EvaluationError(
-            "training rows of the popularity baseline",
-            found=f"{true} true and {len(labels) - true} false pairs",
-            expected="both",
-            remedy="Build the dataset again: its training split must hold both labels.",
-        )
+    labels = training_labels(train, baseline="popularity")
     model = HistGradientBoostingClassifier(random_state=seed)
     with one_thread():
         model.fit(np.log1p(popularity_counts(train, train, leave_one_out=True)), labels)
-        return model.predict_proba(np.log1p(popularity_counts(train, rows, leave_one_out=False)))[:, 1]
+
+    def score(rows: pa.Table) -> npt.NDArray[np.floating[Any]]:
+        if not len(rows):  # scikit-learn refuses to predict nothing
+            return np.empty(0)
+        counts = popularity_counts(train, rows, leave_one_out=False)
+        # a ranking asks about a million pairs that have a few hundred different counts
+        different, which = np.unique(counts, axis=0, return_inverse=True)
+        with one_thread():
+            return model.predict_proba(np.log1p(different))[:, 1][which]
+
+    return score

@@ -8,7 +8,12 @@ from bioalign_assets.evaluation.metric import METRICS
 from bioalign_assets.evaluation.vectors import embedding_faults
 from bioalign_assets.findings import Finding
 
-__all__ = ["embeddings_are_finite", "metrics_are_in_range", "probabilities_are_in_range"]
+__all__ = [
+    "embeddings_are_finite",
+    "metrics_are_in_range",
+    "probabilities_are_in_range",
+    "ranks_are_in_range",
+]
 
 _TOLERANCE = 1e-9
 
@@ -51,6 +56,22 @@ def probabilities_are_in_range(answers: pa.Table) -> Finding:
     return _finding(
         counts, good="values of p_true lie in 0 to 1", bad="values of p_true are no probabilities"
     )
+
+
+def ranks_are_in_range(rankings: pa.Table) -> Finding:
+    """Check that every rank lies between 1 and the number of candidates, in halves as ties at their mean do.
+
+    :param rankings: schema ``inference.rankings``
+    """
+    rank = pc.fill_null(rankings["rank"], float("nan")).to_numpy()
+    candidates = pc.fill_null(rankings["n_candidates"], 0).to_numpy()
+    counts = {
+        "rows": len(rankings),
+        "not_finite": int(np.count_nonzero(~np.isfinite(rank))),
+        "out_of_range": int(np.count_nonzero((rank < 1) | (rank > candidates))),
+        "not_in_halves": int(np.count_nonzero((2 * rank[np.isfinite(rank)]) % 1)),
+    }
+    return _finding(counts, good="ranks lie among their candidates", bad="ranks can't be right")
 
 
 def metrics_are_in_range(metrics: pa.Table) -> Finding:

@@ -1,4 +1,4 @@
-"""From embeddings, answers and pairs to the rows of the evaluation tables.
+"""From embeddings and answers to the rows of the evaluation tables.
 
 These are the functions that the assets call. Every figure has its own generator, made of the seed, the test
 set and the metric's name: a new metric moves no other figure, and all models are resampled alike.
@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.evaluation.clusters import LEAST_ROWS as LEAST_MAP_ROWS
 from bioalign_assets.evaluation.clusters import cluster_map, cluster_quality
 from bioalign_assets.evaluation.errors import EvaluationError
@@ -24,12 +22,10 @@ from bioalign_assets.evaluation.probe import embedding_probe
 from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
-from bioalign_assets.inference.sample import Sampler, evaluation_sample, split_rows
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = [
-    "baseline_rows",
     "cluster_rows",
     "metric_generator",
     "probe_rows",
@@ -38,7 +34,6 @@ __all__ = [
 ]
 
 _GROUP = ("variant", "model", "experiment", "test_set")
-_THRESHOLD = 0.5  # a baseline says true from here on
 
 
 def metric_generator(spec: EvaluationSpec, *, test_set: str, metric: str) -> np.random.Generator:
@@ -137,49 +132,6 @@ def zero_shot_rows(answers: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
         )
         rows += _metric_rows(key, estimates, spec=spec)
     return _table(rows, "evaluation.zero_shot")
-
-
-def baseline_rows(pairs: pa.Table, *, dataset_spec_sampler: Sampler, spec: EvaluationSpec) -> pa.Table:
-    """Return the figures of every baseline, on the rows that the models score and on the whole test split.
-
-    :param pairs: one dataset, schema ``curation.pairs``
-    :param dataset_spec_sampler: the dataset's sampler
-    :returns: schema ``evaluation.baselines``; scope ``sample`` and ``full``
-    :raises EvaluationError: if ``pairs`` holds several datasets, or a baseline can't be fitted
-    :raises CurationError: if a split is empty or the test rows hold one label
-    """
-    names = pc.unique(pairs["dataset"]).to_pylist()
-    if len(names) != 1:
-        raise EvaluationError(
-            "curation.pairs",
-            found=f"{len(names)} datasets ({', '.join(names)})",
-            expected="one dataset",
-            remedy="Read one partition at a time.",
-        )
-    dataset = names[0]
-    train, test = split_rows(pairs, split="train"), split_rows(pairs, split="test")
-    sample = evaluation_sample(pairs, size=spec.sample_size, seed=spec.seed, sampler=dataset_spec_sampler)
-    scopes = {
-        "sample": pc.is_in(test["row_number"], value_set=sample["row_number"]).to_numpy(),
-        "full": slice(None),
-    }
-    labels = labels_of(test, subject=f"test split of {dataset}")
-    rows: list[dict[str, Any]] = []
-    for name, score in BASELINES.items():
-        p_true = np.asarray(score(train, test, seed=spec.seed), dtype=np.float64)
-        if p_true.shape != labels.shape:
-            raise ValueError(f"baseline {name} returned shape {p_true.shape} for {len(test)} rows")
-        key = {"dataset": dataset, "model": name, "experiment": "baseline", "test_set": dataset}
-        for scope, chosen in scopes.items():
-            estimates = zero_shot(
-                labels[chosen],
-                predicted=p_true[chosen] >= _THRESHOLD,
-                p_true=p_true[chosen],
-                resamples=spec.resamples,
-                rngs=_zero_shot_generators(spec, test_set=dataset),
-            )
-            rows += _metric_rows(key, estimates, spec=spec, scope=scope)
-    return _table(rows, "evaluation.baselines")
 
 
 def _zero_shot_generators(spec: EvaluationSpec, *, test_set: str) -> dict[str, np.random.Generator]:

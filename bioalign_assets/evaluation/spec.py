@@ -30,6 +30,14 @@ class EvaluationSpec(BaseModel):
         default="mean", description="mean over the tokens; padded-mean repeats the notebooks' flaw"
     )
     prompts: tuple[Prompt, ...] = Field(default=("unseen",), min_length=1, description="Prompts to ask")
+    link_queries: int = Field(default=100, ge=1, description="Held-out true pairs whose answer is ranked")
+    link_candidates: int = Field(
+        default=100, ge=1, description="Wrong answers that are drawn for each ranking, beside the true one"
+    )
+    link_exact: bool = Field(
+        default=False,
+        description="Whether language models rank all candidates too (baselines always do): thousands a query",
+    )
     map_size: int = Field(default=400, ge=20, description="Rows on the t-SNE map")
 
     @field_validator("prompts")

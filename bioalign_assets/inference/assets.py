@@ -1,6 +1,6 @@
-"""Dagster assets of the inference room: embeddings and answers of each variant on its test sets."""
+"""Dagster assets of the inference room: embeddings, answers and rankings of each variant on its test sets."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.inference.candidates import LinkQueries, link_queries
 from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
@@ -20,7 +21,7 @@ from bioalign_assets.warehouse.schemas import TABLES
 if TYPE_CHECKING:
     from bioalign_assets.models.loading import LoadedModel
 
-__all__ = ["build_assets", "samples_of"]
+__all__ = ["build_assets", "queries_of", "samples_of"]
 
 _KEPT = ("row_number", "pair_id", "label")
 
@@ -33,21 +34,42 @@ def samples_of(variant: Variant, *, study: Study, pairs: pa.Table) -> dict[str, 
 
     :param pairs: rows of ``curation.pairs`` of every dataset that the variant reads
     """
+    return {
+        name: evaluation_sample(
+            rows,
+            size=study.evaluation.sample_size,
+            seed=study.evaluation.seed,
+            sampler=study.datasets[name].sampler,
+            seen_texts=seen,
+        )
+        for name, rows, seen in _test_sets(variant, study=study, pairs=pairs)
+    }
+
+
+def queries_of(variant: Variant, *, study: Study, pairs: pa.Table) -> dict[str, LinkQueries]:
+    """Return the link queries that a variant is asked, by test set; pairs that it was trained on are left out.
+
+    :param pairs: rows of ``curation.pairs`` of every dataset that the variant reads
+    """
+    spec = study.evaluation
+    return {
+        name: link_queries(rows, size=spec.link_queries, seed=spec.seed, seen_texts=seen)
+        for name, rows, seen in _test_sets(variant, study=study, pairs=pairs)
+    }
+
+
+def _test_sets(
+    variant: Variant, *, study: Study, pairs: pa.Table
+) -> Iterator[tuple[str, pa.Table, pa.ChunkedArray | None]]:
+    """Give the name and rows of each test set of a variant, and the texts of another one that it was trained on."""
     trained_on = study.training_dataset(variant)
     seen = None
     if trained_on is not None:
         is_seen = pc.and_(pc.equal(pairs["dataset"], trained_on), pc.equal(pairs["split"], "train"))
         seen = pairs.filter(is_seen)["text"]
-    return {
-        name: evaluation_sample(
-            pairs.filter(pc.equal(pairs["dataset"], name)),
-            size=study.evaluation.sample_size,
-            seed=study.evaluation.seed,
-            sampler=study.datasets[name].sampler,
-            seen_texts=seen if name != trained_on else None,
-        )
-        for name in study.experiments[variant.experiment].evaluate_on
-    }
+    for name in study.experiments[variant.experiment].evaluate_on:
+        rows = pairs.filter(pc.equal(pairs["dataset"], name))
+        yield name, rows, seen if name != trained_on else None
 
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -165,7 +187,67 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             metadata={"prompts": ", ".join(study.evaluation.prompts)},
         )
 
-    return [embeddings, answers]
+    @dg.asset(
+        **asset_arguments(
+            "inference.rankings",
+            kinds={"pytorch", "huggingface"},
+            description=(
+                "Link prediction: where the model ranks the hidden disease or gene of held-out true pairs, by the "
+                "probability that it gives the statement of each candidate."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins=ins,
+        deps=[settings_dep("inference"), settings_dep("links")],
+        code_version="1",
+    )
+    def rankings(
+        context: dg.AssetExecutionContext,
+        base: pa.Table,
+        pairs: pa.Table,
+        adapter: pa.Table,
+        warehouse: Warehouse,
+    ) -> dg.MaterializeResult[pa.Table]:
+        from bioalign_assets.inference.rankings import rankings as rank
+        from bioalign_assets.inference.scoring import p_true
+
+        variant = study.variant(context.partition_key)
+        spec, prompt = study.models[variant.model], study.evaluation.prompts[0]
+        queries = queries_of(variant, study=study, pairs=pairs)
+
+        def rows_of(test_set: str, _sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
+            ranked = rank(
+                queries[test_set],
+                score=lambda texts: p_true(
+                    texts,
+                    prompt=PROMPTS[prompt],
+                    loaded=loaded,
+                    batch_size=spec.batch_size,
+                    is_chat=spec.prompt == "chat" and prompt != "training",
+                    what="ranking",
+                ),
+                sampled=study.evaluation.link_candidates,
+                with_exact=study.evaluation.link_exact,
+            )
+            yield _rows(
+                variant, sample=ranked, test_set=test_set, full_name="inference.rankings",
+                more={
+                    "prompt": [prompt] * len(ranked),
+                    **{name: ranked[name].combine_chunks() for name in ranked.column_names},
+                },
+            )  # fmt: skip
+
+        rows = _infer(
+            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
+        )
+        return materialized(
+            rows,
+            full_name="inference.rankings",
+            warehouse=warehouse,
+            metadata={"prompt": prompt, "queries": {name: len(asked) for name, asked in queries.items()}},
+        )
+
+    return [embeddings, answers, rankings]
 
 
 def _infer(
@@ -214,7 +296,7 @@ def _rows(
     same = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
     columns: dict[str, Any] = {name: [value] * len(sample) for name, value in same.items()}
     columns |= {"test_set": [test_set] * len(sample)}
-    columns |= {name: sample[name].combine_chunks() for name in _KEPT} | dict(more)
+    columns |= {name: sample[name].combine_chunks() for name in _KEPT if name in schema.names} | dict(more)
     return pa.table(
         [pa.array(columns[field.name], type=field.type) if not isinstance(columns[field.name], pa.Array)
          else columns[field.name] for field in schema],

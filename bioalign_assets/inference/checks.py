@@ -2,7 +2,11 @@
 
 import dagster as dg
 
-from bioalign_assets.evaluation.quality import embeddings_are_finite, probabilities_are_in_range
+from bioalign_assets.evaluation.quality import (
+    embeddings_are_finite,
+    probabilities_are_in_range,
+    ranks_are_in_range,
+)
 from bioalign_assets.orchestration import schema_checks, table_check
 from bioalign_assets.partitions import Partitions
 
@@ -12,7 +16,10 @@ __all__ = ["build_checks"]
 def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
     return [
-        *schema_checks(["inference.embeddings", "inference.answers"], partitions_def=partitions.variant),
+        *schema_checks(
+            ["inference.embeddings", "inference.answers", "inference.rankings"],
+            partitions_def=partitions.variant,
+        ),
         table_check(
             "inference.embeddings",
             name="finite_embeddings",
@@ -25,6 +32,13 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
             name="probabilities_in_range",
             description="Every p_true is a probability.",
             find=lambda rows, _: probabilities_are_in_range(rows),
+            partitions_def=partitions.variant,
+        ),
+        table_check(
+            "inference.rankings",
+            name="ranks_in_range",
+            description="Every rank lies between 1 and the number of candidates.",
+            find=lambda rows, _: ranks_are_in_range(rows),
             partitions_def=partitions.variant,
         ),
     ]

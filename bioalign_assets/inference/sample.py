@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from bioalign_assets.errors import CurationError
 
-__all__ = ["Sampler", "evaluation_sample", "split_rows"]
+__all__ = ["Sampler", "evaluation_sample", "split_rows", "stable_draw"]
 
 Sampler = Literal["published", "stable"]
 _KEY_LENGTH = 16  # bytes of a SipHash key
@@ -84,7 +84,17 @@ def _draw(test: pa.Table, *, size: int, seed: int, sampler: Sampler) -> npt.NDAr
         return pd.Series(np.arange(len(test))).sample(n=size, random_state=seed).to_numpy()
     if sampler != "stable":
         raise ValueError(f"unknown sampler {sampler!r}: published or stable")
-    ids = test["pair_id"].to_numpy(zero_copy_only=False).astype(object)
+    return stable_draw(test["pair_id"], size=size, seed=seed)
+
+
+def stable_draw(pair_ids: pa.Array | pa.ChunkedArray, *, size: int, seed: int) -> npt.NDArray[np.integer]:
+    """Return the places of the ids with the smallest hash of id and seed, ascending; shape (min(size, n),).
+
+    Whether an id is drawn depends on how many others have a smaller hash, and on nothing else of them.
+
+    :raises ValueError: if the seed is negative or too long
+    """
+    ids = pair_ids.to_numpy(zero_copy_only=False).astype(object)
     key = f"{seed:0{_KEY_LENGTH}d}"
     if seed < 0 or len(key) > _KEY_LENGTH:
         raise ValueError(f"the seed must be a whole number of at most {_KEY_LENGTH} digits, found {seed}")

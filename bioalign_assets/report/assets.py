@@ -23,7 +23,7 @@ from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["build_assets"]
 
-_VARIANT_METRICS = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality")
+_VARIANT_METRICS = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
 
 
 def _all_partitions(name: str) -> dg.AssetDep:

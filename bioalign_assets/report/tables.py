@@ -20,7 +20,7 @@ UNTUNED = "untuned"  # the experiment that trains nothing
 
 Role = Literal["tuned", "benchmark"]
 
-_METRIC_TABLES = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality")
+_METRIC_TABLES = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
 
 _IMPROVEMENTS = f"""
 WITH figures AS (
@@ -116,7 +116,7 @@ def improvements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     A tuned figure whose untuned counterpart is not there (yet) has no row.
 
-    :param connection: with kg_separation, embedding_probe, zero_shot and cluster_quality in ``evaluation``
+    :param connection: with the metric tables of the variants in ``evaluation``
     :returns: schema ``report.improvements``, by model, experiment, test set, prompt and metric;
         change_percent is null where the untuned figure is 0
     :raises WarehouseError: if one of these tables is missing

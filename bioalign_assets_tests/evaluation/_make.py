@@ -71,6 +71,35 @@ def answers(
     )
 
 
+def rankings(
+    *,
+    queries: int = 40,
+    candidates: int = 11,
+    seed: int = 0,
+    variant: str = "m@untuned",
+    test_set: str = "published",
+    prompt: str = "unseen",
+    kinds: tuple[str, ...] = ("exact", "sampled"),
+) -> pa.Table:
+    """Random ranks, in halves, in the shape of ``inference.rankings``; drawn candidates are fewer than all."""
+    rng = np.random.default_rng(seed)
+    model, experiment = variant.split("@")
+    rows = []
+    for row in range(queries):
+        for target in ("disease", "gene"):
+            for kind in kinds:
+                count = candidates if kind == "sampled" else 10 * candidates
+                rows.append(
+                    {
+                        "variant": variant, "model": model, "experiment": experiment, "test_set": test_set,
+                        "prompt": prompt, "row_number": 3 * row, "pair_id": f"{row:016x}", "target": target,
+                        "candidates": kind, "n_candidates": count,
+                        "rank": 1 + int(rng.integers(2 * count - 1)) / 2,
+                    }
+                )  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=TABLES["inference.rankings"].arrow)
+
+
 def pairs(statements: list[tuple[str, str, int, str]], *, dataset: str = "toy") -> pa.Table:
     """``curation.pairs`` of (gene, disease, label, split), in this order."""
     rows = [

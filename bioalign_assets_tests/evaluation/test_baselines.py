@@ -1,62 +1,42 @@
-"""Popularity: its counts by hand, its blindness to test labels, and its figures on the real release."""
+"""What holds for every baseline, what each one alone sees, and their figures on the real release."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from bioalign_assets.evaluation.baselines import BASELINES
+from bioalign_assets.evaluation.baselines import BASELINES, LINK_BASELINES
+from bioalign_assets.evaluation.character_ngrams import character_ngrams
 from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.popularity import popularity, popularity_counts
-from bioalign_assets.inference.sample import evaluation_sample, split_rows
+from bioalign_assets.evaluation.majority import majority
+from bioalign_assets.inference.sample import split_rows
 from bioalign_assets_tests.evaluation._make import pairs, popular_pairs
-
-TINY = pairs(
-    [
-        ("A", "x", 1, "train"),
-        ("A", "y", 1, "train"),
-        ("B", "x", 1, "train"),
-        ("A", "x", 1, "train"),  # one pair, other articles
-        ("A", "z", 0, "train"),
-        ("C", "x", 0, "train"),
-    ]
-)
 
 
 def split(table):
     return split_rows(table, split="train"), split_rows(table, split="test")
 
 
-def test_a_training_positive_does_not_count_itself():
-    counts = popularity_counts(TINY, TINY, leave_one_out=True)
-    assert counts.tolist() == [[2, 2], [2, 0], [0, 2], [2, 2], [3, 0], [0, 3]]
+def of_label(rows, label):
+    return rows.filter(pa.array(rows["label"].to_numpy() == label))
 
 
-def test_unseen_rows_are_counted_whole_and_unknown_names_are_zero():
-    rows = pairs(
-        [("A", "x", 1, "test"), ("B", "y", 0, "test"), ("C", "z", 1, "test"), ("NA", "nan", 0, "test")]
-    )
-    assert popularity_counts(TINY, rows, leave_one_out=False).tolist() == [[3, 3], [1, 1], [0, 0], [0, 0]]
+POPULAR = split(popular_pairs())
 
 
-def test_counts_equal_a_plain_loop():
-    train = split_rows(popular_pairs(rows=400), split="train")
-    rows = train.to_pylist()
-    positives = [row for row in rows if row["label"]]
-    expected = [
-        [
-            sum(other[name] == row[name] for other in positives) - row["label"]
-            for name in ("gene_symbol", "disease_name")
-        ]
-        for row in rows
-    ]
-    assert popularity_counts(train, train, leave_one_out=True).tolist() == expected
+@pytest.fixture(scope="module", params=BASELINES)
+def fitted(request):
+    return BASELINES[request.param](POPULAR[0], seed=1)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_every_baseline_gives_probabilities_and_never_looks_at_the_labels_it_is_tried_on(name):
-    train, test = split(popular_pairs())
-    p_true = np.asarray(BASELINES[name](train, test, seed=1))
+def test_probabilities_and_no_look_at_the_labels_that_are_asked_for(fitted):
+    test = POPULAR[1]
+    p_true = np.asarray(fitted(test))
     assert p_true.shape == (len(test),)
     assert ((p_true >= 0) & (p_true <= 1)).all()
     turned = test.set_column(
@@ -64,72 +44,141 @@ def test_every_baseline_gives_probabilities_and_never_looks_at_the_labels_it_is_
         test.schema.field("label"),
         pa.array(1 - test["label"].to_numpy(), pa.int8()),
     )
-    assert np.array_equal(p_true, BASELINES[name](train, turned, seed=1))
-    assert np.array_equal(p_true, BASELINES[name](train, test, seed=1))
+    assert np.array_equal(p_true, fitted(turned))
+    assert np.array_equal(p_true, fitted(test.drop_columns(["label", "split", "gene_id", "pair_id"])))
+
+
+def test_a_row_is_scored_alike_alone_and_among_others(fitted):
+    test = POPULAR[1]
+    whole = fitted(test)
+    assert np.array_equal(whole[10:20], fitted(test.slice(10, 10)))
+    assert np.array_equal(whole[:1], fitted(test.slice(0, 1)))
+    order = np.random.default_rng(0).permutation(len(test))
+    assert np.array_equal(whole[order], fitted(test.take(order)))
+
+
+def test_no_rows_have_no_scores(fitted):
+    assert np.asarray(fitted(POPULAR[1].slice(0, 0))).shape == (0,)
+
+
+def test_names_that_were_never_seen_are_scored_too(fitted):
+    strange = pairs(
+        [("NEW", "never seen", 1, "test"), ("Ω-1", "Ménière", 0, "test"), ("G1", "new", 0, "test")]
+    )
+    p_true = np.asarray(fitted(strange))
+    assert np.isfinite(p_true).all()
+    assert ((p_true >= 0) & (p_true <= 1)).all()
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_row_is_scored_alike_alone_and_among_others(name):
-    train, test = split(popular_pairs())
-    whole = BASELINES[name](train, test, seed=1)
-    assert np.array_equal(whole[10:20], BASELINES[name](train, test.slice(10, 10), seed=1))
+def test_fitting_again_gives_the_same_bytes(name):
+    train, test = POPULAR
+    assert np.array_equal(BASELINES[name](train, seed=3)(test), BASELINES[name](train, seed=3)(test))
 
 
-def test_popularity_sees_a_long_tail_and_nothing_where_there_is_none():
-    train, test = split(popular_pairs(rows=4000))
-    assert roc_auc_score(test["label"].to_numpy(), popularity(train, test, seed=1)) > 0.8
-    rng = np.random.default_rng(0)
-    flat = pairs(
+@pytest.mark.parametrize("name", [name for name in BASELINES if name != "majority"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_training_rows_of_one_label_raise(name, label):
+    with pytest.raises(EvaluationError, match="training rows of the .* baseline"):
+        BASELINES[name](of_label(POPULAR[0], label), seed=1)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_no_training_rows_raise(name):
+    with pytest.raises(EvaluationError, match="training rows of the .* baseline"):
+        BASELINES[name](POPULAR[0].slice(0, 0), seed=1)
+
+
+def test_those_that_rank_are_among_them():
+    assert set(LINK_BASELINES) <= set(BASELINES)
+
+
+@settings(deadline=None, max_examples=30)
+@given(true=st.integers(0, 30), false=st.integers(1, 30))
+def test_the_majority_has_the_share_of_true_rows(true, false):
+    rows = pairs([(f"G{i}", "D", int(i < true), "train") for i in range(true + false)])
+    p_true = majority(rows, seed=0)(POPULAR[1])
+    assert p_true == pytest.approx(np.full(len(p_true), true / (true + false)))
+    # a baseline says true from one half on, so equal shares do
+    assert (p_true >= 0.5).all() == (true >= false)
+
+
+def test_the_majority_ranks_nothing():
+    train, test = POPULAR
+    assert roc_auc_score(test["label"].to_numpy(), majority(train, seed=0)(test)) == 0.5
+
+
+def spelled(rows=1200, *, seed=0):
+    """True where the gene ends like the disease begins; all names occur alike, and no test name in training."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for place in range(rows):
+        true = place % 2
+        ending = rng.choice(["alpha", "beta"])
+        family = {"alpha": "Anaemia", "beta": "Bronchitis"}
+        kind = family[ending] if true else family["beta" if ending == "alpha" else "alpha"]
+        made.append(
+            (f"G{place}{ending}", f"{kind} type {place}", true, "test" if place % 5 == 0 else "train")
+        )
+    return pairs(made)
+
+
+def test_character_ngrams_read_what_spelling_gives_away_in_names_never_seen():
+    rows = pairs(
         [
-            (
-                f"G{rng.integers(100)}",
-                f"D{rng.integers(100)}",
-                place % 2,
-                "test" if place % 5 < 1 else "train",
-            )
-            for place in range(4000)
+            (f"GENE{place}", f"{'Neoplasms' if place % 2 else 'Syndrome'} {place}", place % 2, kind)
+            for place, kind in enumerate(["test" if place % 5 == 0 else "train" for place in range(600)])
         ]
     )
-    train, test = split(flat)
-    assert abs(roc_auc_score(test["label"].to_numpy(), popularity(train, test, seed=1)) - 0.5) < 0.08
+    train, test = split(rows)
+    assert roc_auc_score(test["label"].to_numpy(), character_ngrams(train, seed=1)(test)) > 0.99
 
 
-def test_popularity_gains_nothing_from_self_counting():
-    """Singletons only: a count that held the row itself would tell training labels, and mislead on others."""
-    rows = [
-        (f"G{place}", f"D{place}", place % 2, "test" if place % 5 == 0 else "train") for place in range(1000)
-    ]
-    train, test = split(pairs(rows))
-    # every count is 0: all that is left is the share of true rows
-    assert popularity(train, test, seed=1) == pytest.approx(np.full(len(test), 0.5), abs=0.01)
+def test_character_ngrams_know_no_pairs_only_names():
+    """Which gene goes with which disease is nothing that a sum of weights over n-grams can hold."""
+    train, test = split(spelled())
+    assert abs(roc_auc_score(test["label"].to_numpy(), character_ngrams(train, seed=1)(test)) - 0.5) < 0.12
 
 
-@pytest.mark.parametrize("label", [0, 1])
-def test_training_rows_of_one_label_raise(label):
-    train, test = split(popular_pairs())
-    with pytest.raises(EvaluationError, match="training rows of the popularity baseline"):
-        popularity(train.filter(pa.array(train["label"].to_numpy() == label)), test, seed=1)
+def test_baselines_that_load_torch_do_it_when_they_are_fitted():
+    """The UI's process imports all assets; it must not wait for torch."""
+    code = (
+        "import sys, bioalign_assets.evaluation.assets, bioalign_assets.evaluation.baseline_rows; "
+        "assert 'torch' not in sys.modules"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
-def figures(table):
+def figures(name, table):
     train, test = split(table)
-    p_true, labels = popularity(train, test, seed=42), test["label"].to_numpy()
+    p_true, labels = BASELINES[name](train, seed=42)(test), test["label"].to_numpy()
     return float(((p_true >= 0.5) == labels).mean()), float(roc_auc_score(labels, p_true))
 
 
-def test_on_the_published_split_popularity_beats_the_studys_best_model(published):
-    accuracy, area = figures(published)
-    assert accuracy == pytest.approx(0.861, abs=0.01)
-    assert area == pytest.approx(0.935, abs=0.01)
+def test_character_ngrams_on_the_published_pair_split(published):
+    accuracy, area = figures("character-ngrams", published)
+    assert accuracy == pytest.approx(0.835, abs=0.01)
+    assert area == pytest.approx(0.884, abs=0.01)
 
 
-def test_on_the_very_500_rows_of_the_study_too(published):
-    train = split_rows(published, split="train")
-    rows = evaluation_sample(published, size=500, seed=42, sampler="published")
-    accuracy = ((popularity(train, rows, seed=42) >= 0.5) == rows["label"].to_numpy()).mean()
-    assert accuracy == pytest.approx(0.848, abs=0.01)
-    assert accuracy > 0.838  # the best fine-tuned model of the study
+def test_character_ngrams_on_held_out_entities_pass_popularity(held_out):
+    accuracy, _ = figures("character-ngrams", held_out)
+    assert accuracy == pytest.approx(0.756, abs=0.01)
+    assert accuracy > figures("popularity", held_out)[0] + 0.02
 
 
-def test_on_held_out_entities_popularity_falls(held_out):
-    assert figures(held_out)[0] == pytest.approx(0.718, abs=0.01)
+def test_transe_on_the_published_splits(published, held_out):
+    """Our own figures: no published ones exist for it. PyKEEN's TransE reached 0.86 to 0.90 (decision 0013)."""
+    accuracy, area = figures("transe", published)
+    assert accuracy == pytest.approx(0.818, abs=0.01)
+    assert area == pytest.approx(0.908, abs=0.01)
+    accuracy, area = figures("transe", held_out)
+    assert accuracy == pytest.approx(0.734, abs=0.015)
+    assert area == pytest.approx(0.818, abs=0.015)
+
+
+def test_majority_on_the_published_split(published):
+    accuracy, area = figures("majority", published)
+    assert accuracy == pytest.approx(0.5, abs=0.005)
+    assert area == 0.5

@@ -7,21 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bioalign_assets.evaluation import baseline_rows as baseline_rows_module
+from bioalign_assets.evaluation import link_rows as link_rows_module
 from bioalign_assets.evaluation import rows as rows_module
+from bioalign_assets.evaluation.baseline_rows import baseline_rows
 from bioalign_assets.evaluation.baselines import BASELINES
+from bioalign_assets.evaluation.link_rows import link_rows
 from bioalign_assets.evaluation.metric import METRICS, metric
 from bioalign_assets.evaluation.quality import metrics_are_in_range
 from bioalign_assets.evaluation.rows import (
-    baseline_rows,
     cluster_rows,
     probe_rows,
     separation_rows,
     zero_shot_rows,
 )
 from bioalign_assets.evaluation.spec import EvaluationSpec
-from bioalign_assets_tests.evaluation._make import answers, embeddings, popular_pairs
+from bioalign_assets_tests.evaluation._make import answers, embeddings, popular_pairs, rankings
 
-SPEC = EvaluationSpec(sample_size=60, resamples=100, map_size=30)
+SPEC = EvaluationSpec(sample_size=60, resamples=100, map_size=30, link_queries=8, link_candidates=5)
+MODULES = (rows_module, baseline_rows_module, link_rows_module)
 
 
 def emit(name, seed):
@@ -34,6 +38,7 @@ def emit(name, seed):
         "probe_rows": lambda: probe_rows(cloud, spec=SPEC),
         "cluster_rows": lambda: cluster_rows(cloud, spec=SPEC)[0],
         "zero_shot_rows": lambda: zero_shot_rows(answers(rows=size, skill=shift, seed=seed), spec=SPEC),
+        "link_rows": lambda: link_rows(rankings(queries=size, seed=seed), spec=SPEC),
         "baseline_rows": lambda: baseline_rows(
             popular_pairs(rows=20 * size, seed=seed), dataset_spec_sampler="stable", spec=SPEC
         ),
@@ -66,8 +71,9 @@ def test_an_undeclared_metric_has_no_declaration():
 def test_no_emitter_is_left_out_here():
     public = {
         name
-        for name in rows_module.__all__
-        if inspect.isfunction(getattr(rows_module, name)) and name.endswith("_rows")
+        for module in MODULES
+        for name in module.__all__
+        if inspect.isfunction(getattr(module, name)) and name.endswith("_rows")
     }
     assert set(EMITTERS) == public
 

@@ -7,11 +7,12 @@ from bioalign_assets.evaluation.quality import (
     embeddings_are_finite,
     metrics_are_in_range,
     probabilities_are_in_range,
+    ranks_are_in_range,
 )
 from bioalign_assets.evaluation.rows import zero_shot_rows
 from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.evaluation._make import answers, embeddings
+from bioalign_assets_tests.evaluation._make import answers, embeddings, rankings
 
 FIGURES = zero_shot_rows(answers(), spec=EvaluationSpec(resamples=100))
 
@@ -87,12 +88,32 @@ def test_figures_without_interval_pass_and_rounding_is_forgiven():
     assert not metrics_are_in_range(changed(FIGURES, ci_low=value + 5e-9)).passed
 
 
+def test_ranks_among_their_candidates_pass():
+    finding = ranks_are_in_range(rankings())
+    assert finding.passed, finding.summary
+    assert finding.counts["rows"] == 160
+
+
+@pytest.mark.parametrize(
+    ("rank", "fault"),
+    [
+        (0.5, "out_of_range"), (-1.0, "out_of_range"), (111.0, "out_of_range"), (float("nan"), "not_finite"),
+        (float("inf"), "not_finite"), (None, "not_finite"), (2.25, "not_in_halves"),
+    ],
+)  # fmt: skip
+def test_a_rank_that_cannot_be_is_found(rank, fault):
+    finding = ranks_are_in_range(changed(rankings(), rank=rank))
+    assert not finding.passed
+    assert finding.counts[fault] == 1
+
+
 @pytest.mark.parametrize(
     ("check", "table"),
     [
         (embeddings_are_finite, "inference.embeddings"),
         (probabilities_are_in_range, "inference.answers"),
         (metrics_are_in_range, "evaluation.zero_shot"),
+        (ranks_are_in_range, "inference.rankings"),
     ],
 )
 def test_nothing_to_look_at_is_no_pass(check, table):

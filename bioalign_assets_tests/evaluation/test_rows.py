@@ -5,12 +5,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from bioalign_assets.errors import CurationError
-from bioalign_assets.evaluation import baselines as baselines_module
 from bioalign_assets.evaluation import rows as rows_module
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.rows import (
-    baseline_rows,
     cluster_rows,
     metric_generator,
     probe_rows,
@@ -18,10 +15,9 @@ from bioalign_assets.evaluation.rows import (
     zero_shot_rows,
 )
 from bioalign_assets.evaluation.spec import EvaluationSpec
-from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.evaluation._make import answers, embeddings, pairs, popular_pairs
+from bioalign_assets_tests.evaluation._make import answers, embeddings
 
 SPEC = EvaluationSpec(sample_size=100, resamples=100, map_size=40)
 TWO = pa.concat_tables(
@@ -178,54 +174,3 @@ def test_no_rows_raise(make):
     table = ASKED if make is zero_shot_rows else TWO
     with pytest.raises(EvaluationError, match="found no rows"):
         make(table.slice(0, 0), spec=SPEC)
-
-
-def test_baseline_rows_on_sample_and_full():
-    table = popular_pairs(rows=3000)
-    rows = baseline_rows(table, dataset_spec_sampler="stable", spec=SPEC)
-    assert rows.schema == TABLES["evaluation.baselines"].arrow
-    assert len(rows) == 6 * len(baselines_module.BASELINES)
-    for name, value in {
-        "dataset": "toy",
-        "test_set": "toy",
-        "experiment": "baseline",
-        "prompt": None,
-    }.items():
-        assert set(rows[name].to_pylist()) == {value}
-    assert set(where(rows, scope="full")["n"].to_pylist()) == {600}
-    assert set(where(rows, scope="sample")["n"].to_pylist()) == {100}
-    assert where(rows, scope="full", metric="auroc")["value"][0].as_py() > 0.8
-
-
-@pytest.mark.parametrize("sampler", ["published", "stable"])
-def test_the_baseline_is_scored_on_the_very_rows_of_the_sample(monkeypatch, sampler):
-    table = popular_pairs(rows=3000)
-    sample = evaluation_sample(table, size=100, seed=42, sampler=sampler)
-    chosen = set(sample["row_number"].to_pylist())
-
-    def oracle(train, rows, *, seed):
-        right = np.isin(rows["row_number"].to_numpy(), list(chosen))
-        return np.where(right, rows["label"].to_numpy(), 1 - rows["label"].to_numpy()).astype(float)
-
-    monkeypatch.setattr(rows_module, "BASELINES", {"oracle": oracle})
-    rows = baseline_rows(table, dataset_spec_sampler=sampler, spec=SPEC)
-    assert where(rows, scope="sample", metric="accuracy")["value"].to_pylist() == [1.0]
-    assert where(rows, scope="full", metric="accuracy")["value"].to_pylist() == [pytest.approx(100 / 600)]
-
-
-def test_several_datasets_raise():
-    both = pa.concat_tables([popular_pairs(), popular_pairs(dataset="other")])
-    with pytest.raises(EvaluationError, match="2 datasets"):
-        baseline_rows(both, dataset_spec_sampler="stable", spec=SPEC)
-
-
-def test_test_rows_of_one_label_raise():
-    rows = [("A", "x", 1, "train"), ("B", "y", 0, "train"), ("A", "y", 1, "test"), ("B", "x", 1, "test")]
-    with pytest.raises(CurationError, match="2 true and 0 false"):
-        baseline_rows(pairs(rows), dataset_spec_sampler="stable", spec=SPEC)
-
-
-def test_a_baseline_that_scores_too_few_rows_raises(monkeypatch):
-    monkeypatch.setattr(rows_module, "BASELINES", {"short": lambda *_, **__: np.zeros(3)})
-    with pytest.raises(ValueError, match="baseline short returned shape"):
-        baseline_rows(popular_pairs(), dataset_spec_sampler="stable", spec=SPEC)

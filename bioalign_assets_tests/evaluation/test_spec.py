@@ -9,6 +9,7 @@ from bioalign_assets.evaluation.spec import EvaluationSpec
 def test_defaults_are_the_papers_words():
     spec = EvaluationSpec()
     assert (spec.sample_size, spec.seed, spec.resamples, spec.map_size) == (1000, 42, 1000, 400)
+    assert (spec.link_queries, spec.link_candidates, spec.link_exact) == (100, 100, False)
     assert (spec.pooling, spec.prompts, spec.confidence) == ("mean", ("unseen",), 0.95)
 
 
@@ -25,6 +26,9 @@ def test_lists_from_toml_are_taken():
         {"sample_size": 49},
         {"resamples": 99},
         {"map_size": 19},
+        {"link_queries": 0},
+        {"link_candidates": 0},
+        {"link_exact": "often"},
         {"seed": -1},
         {"seed": 2**32},
         {"pooling": "max"},

@@ -212,10 +212,12 @@ BROKEN = [
     ("inference.embeddings", "finite_embeddings", with_value("embedding", np.full(128, np.nan, np.float32))),
     ("inference.answers", "schema", with_value("p_true", 1.5)),
     ("inference.answers", "probabilities_in_range", with_value("p_true", 1.5)),
+    ("inference.rankings", "schema", repeat_first_row),
+    ("inference.rankings", "ranks_in_range", lambda rows: rows.assign(rank=rows.n_candidates + 1.0)),
     *[(f"evaluation.{name}", "schema", repeat_first_row) for name in (
-        "kg_separation", "embedding_probe", "zero_shot", "cluster_quality", "cluster_map", "baselines")],
+        "kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality", "cluster_map", "baselines")],
     *[(f"evaluation.{name}", "metric_ranges", lambda rows: rows.assign(value=7.0)) for name in (
-        "kg_separation", "embedding_probe", "zero_shot", "cluster_quality", "baselines")],
+        "kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality", "baselines")],
     ("report.improvements", "schema", repeat_first_row),
     ("report.leaderboard", "schema", repeat_first_row),
 ]  # fmt: skip

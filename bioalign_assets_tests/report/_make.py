@@ -5,7 +5,14 @@ import pyarrow as pa
 
 from bioalign_assets.warehouse.schemas import TABLES
 
-EVALUATIONS = ("kg_separation", "embedding_probe", "zero_shot", "cluster_quality", "baselines")
+EVALUATIONS = (
+    "kg_separation",
+    "embedding_probe",
+    "zero_shot",
+    "link_prediction",
+    "cluster_quality",
+    "baselines",
+)
 ROLES = {"llama": "tuned", "phi": "tuned", "bio": "benchmark", "popularity-llm": "tuned"}
 
 

@@ -1,0 +1,36 @@
+"""What a fitted baseline is, and what the training rows must hold for any of them."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bioalign_assets.evaluation.errors import EvaluationError
+
+__all__ = ["PairScorer", "training_labels"]
+
+
+class PairScorer(Protocol):
+    """A fitted baseline."""
+
+    def __call__(self, rows: pa.Table) -> npt.NDArray[np.floating[Any]]:
+        """Return p_true of rows with gene_symbol, disease_name and text; shape (rows,), in [0, 1]."""
+        ...
+
+
+def training_labels(train: pa.Table, *, baseline: str) -> npt.NDArray[np.int8]:
+    """Return the labels of the training rows, shape (rows,), both present.
+
+    :raises EvaluationError: if one is missing
+    """
+    labels = train["label"].to_numpy()
+    true = int(np.count_nonzero(labels == 1))
+    if true in {0, len(labels)}:
+        raise EvaluationError(
+            f"training rows of the {baseline} baseline",
+            found=f"{true} true and {len(labels) - true} false pairs",
+            expected="both",
+            remedy="Build the dataset again: its training split must hold both labels.",
+        )
+    return labels
