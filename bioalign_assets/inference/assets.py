@@ -1,4 +1,4 @@
-"""Dagster assets of the inference room: embeddings and answers of each variant on its test sets."""
+"""Dagster assets of the inference room: embeddings, answers and names of each variant on its test sets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.inference.names import distinct_names
 from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
@@ -165,7 +166,55 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             metadata={"prompts": ", ".join(study.evaluation.prompts)},
         )
 
-    return [embeddings, answers]
+    @dg.asset(
+        **asset_arguments(
+            "inference.names",
+            kinds={"pytorch", "huggingface"},
+            description=(
+                "The embedding of each gene and each disease of the test statements by its bare name, pooled as the "
+                "statements are: what edge separation compares."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins=ins,
+        deps=[settings_dep("inference")],
+        code_version="1",
+    )
+    def names(
+        context: dg.AssetExecutionContext,
+        base: pa.Table,
+        pairs: pa.Table,
+        adapter: pa.Table,
+        warehouse: Warehouse,
+    ) -> dg.MaterializeResult[pa.Table]:
+        from bioalign_assets.inference.embeddings import embed
+
+        variant = study.variant(context.partition_key)
+
+        def rows_of(test_set: str, sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
+            named = distinct_names(sample)
+            vectors = embed(
+                named["name"].to_pylist(),
+                loaded=loaded,
+                batch_size=study.models[variant.model].batch_size,
+                pooling=study.evaluation.pooling,
+            )
+            yield _rows(
+                variant, sample=named, test_set=test_set, full_name="inference.names", kept=("kind", "name"),
+                more={"embedding": pa.array(list(vectors), type=pa.list_(pa.float32()))},
+            )  # fmt: skip
+
+        rows = _infer(
+            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
+        )
+        return materialized(
+            rows,
+            full_name="inference.names",
+            warehouse=warehouse,
+            metadata={"pooling": study.evaluation.pooling, "dimensions": len(rows["embedding"][0])},
+        )
+
+    return [embeddings, answers, names]
 
 
 def _infer(
@@ -209,12 +258,13 @@ def _rows(
     test_set: str,
     full_name: str,
     more: Mapping[str, Sequence[Any] | pa.Array],
+    kept: tuple[str, ...] = _KEPT,
 ) -> pa.Table:
     schema = TABLES[full_name].arrow
     same = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
     columns: dict[str, Any] = {name: [value] * len(sample) for name, value in same.items()}
     columns |= {"test_set": [test_set] * len(sample)}
-    columns |= {name: sample[name].combine_chunks() for name in _KEPT} | dict(more)
+    columns |= {name: sample[name].combine_chunks() for name in kept} | dict(more)
     return pa.table(
         [pa.array(columns[field.name], type=field.type) if not isinstance(columns[field.name], pa.Array)
          else columns[field.name] for field in schema],

@@ -12,13 +12,19 @@ __all__ = ["build_checks"]
 def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
     return [
-        *schema_checks(["inference.embeddings", "inference.answers"], partitions_def=partitions.variant),
-        table_check(
-            "inference.embeddings",
-            name="finite_embeddings",
-            description="Every embedding is finite, none is zero, all have the same width.",
-            find=lambda rows, _: embeddings_are_finite(rows),
+        *schema_checks(
+            ["inference.embeddings", "inference.answers", "inference.names"],
             partitions_def=partitions.variant,
+        ),
+        *(
+            table_check(
+                name,
+                name="finite_embeddings",
+                description="Every embedding is finite, none is zero, all have the same width.",
+                find=lambda rows, _: embeddings_are_finite(rows),
+                partitions_def=partitions.variant,
+            )
+            for name in ("inference.embeddings", "inference.names")
         ),
         table_check(
             "inference.answers",
