@@ -59,9 +59,9 @@ class StageTime:
 
 
 _BY_VARIANT = (
-    "training.adapter", "training.log", "inference.embeddings", "inference.answers", "inference.rankings",
-    "evaluation.kg_separation", "evaluation.embedding_probe", "evaluation.cluster_quality", "evaluation.cluster_map",
-    "evaluation.zero_shot", "evaluation.link_prediction",
+    "training.adapter", "training.log", "inference.embeddings", "inference.answers", "inference.names",
+    "inference.rankings", "evaluation.kg_separation", "evaluation.embedding_probe", "evaluation.cluster_quality",
+    "evaluation.cluster_map", "evaluation.zero_shot", "evaluation.link_prediction",
 )  # fmt: skip
 
 
@@ -98,6 +98,18 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
         PlannedRun(title=f"variant {variant.key}", assets=_BY_VARIANT, partition=variant.key)
         for variant in study.variants
         if study.experiments[variant.experiment].in_demo and left_out.isdisjoint(study.datasets_of(variant))
+    ]
+    # after all variants: a comparison reads two of them, in whatever order the file has them
+    runs += [
+        PlannedRun(
+            title=f"comparison {variant.key}", assets=("evaluation.comparisons",), partition=variant.key
+        )
+        for variant in study.variants
+        for untuned in [study.untuned_counterpart(variant)]
+        if untuned is not None
+        and study.experiments[variant.experiment].in_demo
+        and study.experiments[untuned.experiment].in_demo
+        and left_out.isdisjoint((*study.datasets_of(variant), *study.datasets_of(untuned)))
     ]
     runs.append(PlannedRun(title="report", assets=("report.improvements", "report.leaderboard")))
     return runs

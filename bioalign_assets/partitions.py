@@ -1,14 +1,15 @@
 """Partition sets and the mappings between them, all derived from the study: lineage and staleness are exact.
 
 ``model``, ``dataset`` and ``variant`` are static. A variant reads its model, the dataset that it is trained on
-and the datasets that it is asked about, and nothing else.
+and the datasets that it is asked about, and nothing else. ``tuned`` has the tuned variants whose model also
+runs untuned: those that can be compared with it.
 """
 
 from dataclasses import dataclass
 
 import dagster as dg
 
-from bioalign_assets.study import Study
+from bioalign_assets.study import Study, Variant
 
 __all__ = ["Partitions"]
 
@@ -33,6 +34,31 @@ class Partitions:
     def variant(self) -> dg.StaticPartitionsDefinition:
         """One partition a valid cell of models and experiments."""
         return dg.StaticPartitionsDefinition([variant.key for variant in self.study.variants])
+
+    @property
+    def tuned(self) -> dg.StaticPartitionsDefinition:
+        """One partition a tuned variant whose model also takes part untuned."""
+        return dg.StaticPartitionsDefinition([tuned.key for tuned, _ in self._compared()])
+
+    @property
+    def variant_to_tuned(self) -> dg.StaticPartitionMapping:
+        """From a variant to the comparisons that read it: a tuned one's own, an untuned one's all of its model."""
+        found: dict[str, list[str]] = {}
+        for tuned, untuned in self._compared():
+            found.setdefault(untuned.key, []).append(tuned.key)
+            found.setdefault(tuned.key, []).append(tuned.key)
+        return dg.StaticPartitionMapping(found)
+
+    @property
+    def dataset_to_tuned(self) -> dg.StaticPartitionMapping:
+        """From a dataset to the comparisons in which both variants are asked about it."""
+        found: dict[str, list[str]] = {}
+        for tuned, untuned in self._compared():
+            asked = self.study.experiments[untuned.experiment].evaluate_on
+            for dataset in self.study.experiments[tuned.experiment].evaluate_on:
+                if dataset in asked:
+                    found.setdefault(dataset, []).append(tuned.key)
+        return dg.StaticPartitionMapping(found)
 
     @property
     def model_to_variant(self) -> dg.StaticPartitionMapping:
@@ -60,3 +86,8 @@ class Partitions:
             for dataset in self.study.datasets_of(variant):
                 found.setdefault(dataset, []).append(variant.key)
         return dg.StaticPartitionMapping(found)
+
+    def _compared(self) -> list[tuple[Variant, Variant]]:
+        """Return each tuned variant with the untuned one of its model, where there is one."""
+        pairs = ((variant, self.study.untuned_counterpart(variant)) for variant in self.study.variants)
+        return [(tuned, untuned) for tuned, untuned in pairs if untuned is not None]

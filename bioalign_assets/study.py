@@ -158,6 +158,13 @@ class Study(BaseModel):
             )  # fmt: skip
         return found[key]
 
+    def untuned_counterpart(self, variant: Variant) -> Variant | None:
+        """Return the untuned variant of a tuned variant's model; None for an untuned one, or if the study has none."""
+        if variant.experiment == UNTUNED:
+            return None
+        untuned = Variant(model=variant.model, experiment=UNTUNED)
+        return untuned if untuned in self.variants else None
+
     def training_dataset(self, variant: Variant) -> str | None:
         """Return the name of the dataset that a variant is trained on; None if it is untuned."""
         return self.experiments[variant.experiment].train_on

@@ -1,15 +1,18 @@
-"""Every benchmark runs on a small input and ends with its ratio; how large that is, the machine decides."""
+"""Every benchmark runs on a small input; those of two ways end with a ratio, how large the machine decides."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks import intervals, pooling
 from benchmarks.baselines import KINDS
 from benchmarks.side_by_side import machine, side_by_side
 from bioalign_assets.evaluation.baselines import BASELINES
+from bioalign_assets_tests.micro import STUDY
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -80,3 +83,23 @@ def test_nothing_to_time():
 
 def test_machine_is_one_line():
     assert re.fullmatch(r".+, \d+ cores?, .+, Python 3\.\d+\.\d+.*", machine())
+
+
+def test_the_benchmark_of_intervals_times_every_figure(capsys):
+    intervals.main(["--rows", "200", "--sample", "60", "--width", "20", "--resamples", "100"])
+    timed = dict(re.findall(r"^  (\S.*?) +(\d+\.\d{3})$", capsys.readouterr().out, flags=re.MULTILINE))
+    assert len(timed) == 13
+    assert all(0 <= float(seconds) < 60 for seconds in timed.values())
+
+
+def test_the_benchmark_of_pooling_shows_that_only_the_padded_mean_hangs_on_the_order(tmp_path, capsys):
+    study = tmp_path / "micro.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    pooling.main(["--study", str(study)])
+    lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    rows = {cells[0].strip(): [float(cell) for cell in cells[1:]] for cells in lines[2:]}
+    assert len(lines[0]) == 6
+    (mean, mean_shuffled, padded, padded_shuffled) = rows.values()
+    assert mean == pytest.approx(mean_shuffled, abs=2e-4)
+    assert not np.allclose(padded, padded_shuffled, atol=2e-4)
+    assert not np.allclose(padded, mean, atol=2e-4)

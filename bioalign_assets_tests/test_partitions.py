@@ -191,3 +191,57 @@ def test_the_partitions_are_static():
     partitions = Partitions(_study())
     for definition in (partitions.model, partitions.dataset, partitions.variant):
         assert isinstance(definition, dg.StaticPartitionsDefinition)
+
+
+def _downstream_tuned(mapping, key, *, upstream, partitions):
+    subset = upstream.empty_subset().with_partition_keys([key])
+    return set(
+        mapping.get_downstream_partitions_for_partitions(
+            subset, upstream, partitions.tuned
+        ).get_partition_keys()
+    )
+
+
+def _upstream_of_tuned(mapping, key, *, upstream, partitions):
+    subset = partitions.tuned.empty_subset().with_partition_keys([key])
+    found = mapping.get_upstream_mapped_partitions_result_for_partitions(subset, partitions.tuned, upstream)
+    return set(found.partitions_subset.get_partition_keys())
+
+
+def test_a_comparison_reads_the_tuned_variant_and_its_model_untuned():
+    partitions = Partitions(_study())
+    assert partitions.tuned.get_partition_keys() == ["m@first", "m@second", "n@first", "n@second"]
+    mapping, variants = partitions.variant_to_tuned, partitions.variant
+    read = _upstream_of_tuned(mapping, "m@second", upstream=variants, partitions=partitions)
+    assert read == {"m@untuned", "m@second"}
+    for key, touched in {
+        "m@untuned": {"m@first", "m@second"}, "n@first": {"n@first"}, "b@untuned": set(),
+    }.items():  # fmt: skip
+        assert _downstream_tuned(mapping, key, upstream=variants, partitions=partitions) == touched
+
+
+def test_a_comparison_reads_the_datasets_that_both_are_asked_about():
+    partitions = Partitions(_study())
+    for key in ("m@first", "m@second"):
+        read = _upstream_of_tuned(
+            partitions.dataset_to_tuned, key, upstream=partitions.dataset, partitions=partitions
+        )
+        assert read == {"one"}  # the untuned experiment is asked about nothing else
+
+
+def test_without_an_untuned_counterpart_there_is_no_comparison():
+    experiments = {
+        "untuned": {"evaluate_on": ["one"], "models": ["n"]},
+        "first": {"train_on": "one", "evaluate_on": ["one"], "steps": 1},
+    }
+    partitions = Partitions(_study(experiments=experiments))
+    assert partitions.tuned.get_partition_keys() == ["n@first"]
+    only_tuned = {"first": experiments["first"]}
+    assert Partitions(_study(benchmarks=(), experiments=only_tuned)).tuned.get_partition_keys() == []
+
+
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_built_in_studies_compare_every_tuned_variant(name):
+    study = load_study(name)
+    tuned = [variant.key for variant in study.variants if study.training_dataset(variant) is not None]
+    assert Partitions(study).tuned.get_partition_keys() == tuned

@@ -6,6 +6,8 @@ import dagster as dg
 import pyarrow as pa
 
 from bioalign_assets.evaluation.baseline_rows import baseline_rows
+from bioalign_assets.evaluation.comparison_rows import comparison_rows
+from bioalign_assets.evaluation.edge_rows import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
 from bioalign_assets.evaluation.link_rows import link_rows
 from bioalign_assets.evaluation.rows import (
@@ -27,22 +29,21 @@ __all__ = ["build_assets"]
 _EMBEDDINGS = dg.AssetKey(["inference", "embeddings"])
 _ANSWERS = dg.AssetKey(["inference", "answers"])
 _RANKINGS = dg.AssetKey(["inference", "rankings"])
+_NAMES = dg.AssetKey(["inference", "names"])
+_PAIRS = dg.AssetKey(["curation", "pairs"])
 
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
     spec = study.evaluation
     return [
-        _metric_asset(
-            "evaluation.kg_separation",
-            description="KG separation: how far true and false statements differ in mean cosine similarity.",
-            compute=separation_rows,
-            spec=spec,
-            partitions=partitions,
-        ),
+        _separation_asset(spec, partitions=partitions),
         _metric_asset(
             "evaluation.embedding_probe",
-            description="Embedding probe: logistic regression reads the label from held-out embeddings.",
+            description=(
+                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split and by "
+                "cross-validation."
+            ),
             compute=probe_rows,
             spec=spec,
             partitions=partitions,
@@ -50,8 +51,44 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         _cluster_asset(spec, partitions=partitions),
         _zero_shot_asset(spec, partitions=partitions),
         _link_asset(spec, partitions=partitions),
+        _comparison_asset(study, partitions=partitions),
         _baseline_asset(study, partitions=partitions),
     ]
+
+
+def _separation_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.kg_separation",
+            kinds={"python", "scikitlearn"},
+            description=(
+                "KG separation: how far true and false statements differ in mean cosine similarity; and edge "
+                "separation: how far the cosine of a gene's and a disease's names does."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins={
+            "embeddings": dg.AssetIn(key=_EMBEDDINGS),
+            "names": dg.AssetIn(key=_NAMES),
+            "pairs": dg.AssetIn(key=_PAIRS, partition_mapping=partitions.dataset_to_variant),
+        },
+        deps=[settings_dep("evaluation")],
+        code_version="2",
+    )
+    def separation(
+        embeddings: pa.Table, names: pa.Table, pairs: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
+        rows = pa.concat_tables(
+            [
+                separation_rows(embeddings, spec=spec),
+                edge_rows(embeddings, names=names, pairs=pairs, spec=spec),
+            ]
+        )
+        return materialized(
+            rows, full_name="evaluation.kg_separation", warehouse=warehouse, metadata=_headline(rows)
+        )
+
+    return separation
 
 
 def _metric_asset(
@@ -67,7 +104,7 @@ def _metric_asset(
         partitions_def=partitions.variant,
         ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
         deps=[settings_dep("evaluation")],
-        code_version="1",
+        code_version="2",
     )
     def metric_table(embeddings: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         rows = compute(embeddings, spec=spec)
@@ -88,7 +125,7 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
                     kinds=kinds,
                     description="Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings.",
                 ),
-                code_version="1",
+                code_version="2",
             ),
             "map": dg.AssetOut(
                 **asset_arguments(
@@ -96,7 +133,7 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
                     kinds=kinds,
                     description="The t-SNE map that the silhouette is of.",
                 ),
-                code_version="1",
+                code_version="2",
             ),
         },
         partitions_def=partitions.variant,
@@ -129,7 +166,7 @@ def _zero_shot_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Asse
         partitions_def=partitions.variant,
         ins={"answers": dg.AssetIn(key=_ANSWERS)},
         deps=[settings_dep("evaluation")],
-        code_version="1",
+        code_version="2",
     )
     def zero_shot(answers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         rows = zero_shot_rows(answers, spec=spec)
@@ -170,6 +207,60 @@ def _link_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDef
         )
 
     return link_prediction
+
+
+def _comparison_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:
+    mapping = partitions.variant_to_tuned
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.comparisons",
+            kinds={"python", "scikitlearn"},
+            description=(
+                "Each tuned variant against the same model untuned, on the rows that both were asked: the change of "
+                "every figure, its interval, and a paired test. Only variants that can be compared have a partition."
+            ),
+        ),
+        partitions_def=partitions.tuned,
+        ins={
+            "answers": dg.AssetIn(key=_ANSWERS, partition_mapping=mapping),
+            "embeddings": dg.AssetIn(key=_EMBEDDINGS, partition_mapping=mapping),
+            "names": dg.AssetIn(key=_NAMES, partition_mapping=mapping),
+            "pairs": dg.AssetIn(key=_PAIRS, partition_mapping=partitions.dataset_to_tuned),
+        },
+        deps=[settings_dep("evaluation")],
+        code_version="1",
+    )
+    def comparisons(
+        context: dg.AssetExecutionContext,
+        answers: pa.Table,
+        embeddings: pa.Table,
+        names: pa.Table,
+        pairs: pa.Table,
+        warehouse: Warehouse,
+    ) -> dg.MaterializeResult[pa.Table]:
+        tuned = study.variant(context.partition_key)
+        untuned = study.untuned_counterpart(tuned)
+        if untuned is None:
+            raise ValueError(f"{tuned.key} has no untuned counterpart, so it can't be a partition")
+        rows = comparison_rows(
+            answers=answers,
+            embeddings=embeddings,
+            names=names,
+            pairs=pairs,
+            tuned=tuned.key,
+            untuned=untuned.key,
+            spec=study.evaluation,
+        )
+        changes = {
+            " / ".join(part for part in (row["metric"], row["test_set"], row["prompt"]) if part): row[
+                "change"
+            ]
+            for row in rows.to_pylist()
+        }
+        return materialized(rows, full_name="evaluation.comparisons", warehouse=warehouse, metadata=changes)
+
+    return comparisons
 
 
 def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from bioalign_assets.evaluation.quality import metrics_are_in_range
+from bioalign_assets.evaluation.quality import changes_are_in_range, metrics_are_in_range
 from bioalign_assets.orchestration import schema_checks, table_check
 from bioalign_assets.partitions import Partitions
 
@@ -21,6 +21,14 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
             partitions_def=partitions.variant,
         ),
         *schema_checks(["evaluation.baselines"], partitions_def=partitions.dataset),
+        *schema_checks(["evaluation.comparisons"], partitions_def=partitions.tuned),
+        table_check(
+            "evaluation.comparisons",
+            name="metric_ranges",
+            description="Both figures lie in their metric's range; the change is their difference, in its interval.",
+            find=lambda rows, _: changes_are_in_range(rows),
+            partitions_def=partitions.tuned,
+        ),
         *(
             table_check(
                 name,

@@ -8,7 +8,7 @@ Resamples are never built as tables: a resample is how often each row was drawn.
 Statistics of one kind of metric stay with that metric; here is what several share.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,13 @@ __all__ = [
     "CONFIDENCE",
     "Estimate",
     "auroc",
+    "auroc_of_counts",
     "bootstrap_auroc",
     "bootstrap_mean",
     "bootstrap_share",
+    "mean_replicates",
     "percentile_estimate",
+    "ranking_replicates",
     "resample_chunks",
 ]
 
@@ -95,13 +98,23 @@ def bootstrap_mean(values: npt.ArrayLike, *, resamples: int, rng: np.random.Gene
 
     :param values: finite, shape (n,)
     """
+    value, replicates = mean_replicates(values, resamples=resamples, rng=rng)
+    return percentile_estimate(value, replicates=replicates, n=len(np.asarray(values)))
+
+
+def mean_replicates(
+    values: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
+) -> tuple[float, Floats]:
+    """Return the mean of a figure that each row has, and its bootstrap replicates, shape (resamples,).
+
+    :param values: finite, shape (n,)
+    """
     array = np.asarray(values, dtype=np.float64)
     n = _rows(array, what="values")
     if not np.isfinite(array).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(array))} of {n} values are not finite")
     chunks = resample_chunks(n, resamples=resamples, rng=rng)
-    replicates = np.concatenate([array[drawn].mean(axis=1) for drawn in chunks])
-    return percentile_estimate(float(array.mean()), replicates=replicates, n=n)
+    return float(array.mean()), np.concatenate([array[drawn].mean(axis=1) for drawn in chunks])
 
 
 def auroc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
@@ -112,7 +125,7 @@ def auroc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     :raises EvaluationError: if only one label is present
     """
     cells, size = _cells(labels, scores)
-    return float(_auroc_of_counts(np.bincount(cells, minlength=size)[None, :])[0])
+    return float(auroc_of_counts(np.bincount(cells, minlength=size)[None, :])[0])
 
 
 def bootstrap_auroc(
@@ -120,26 +133,49 @@ def bootstrap_auroc(
 ) -> Estimate:
     """Return the area under the ROC curve.
 
-    Scores are sorted once; a resample is then counts by distinct score and label, and cumulative sums of
-    these give the area, in whole numbers. A resample that happens to hold one label only has no area: it is
-    drawn again, so that the interval is that of the resamples that have one.
-
     :param labels: 1 or 0, shape (n,), both present
     :param scores: finite, shape (n,), higher means rather 1
     :raises EvaluationError: if only one label is present
     """
+    value, replicates = ranking_replicates(
+        labels, scores, statistic=auroc_of_counts, resamples=resamples, rng=rng
+    )
+    return percentile_estimate(value, replicates=replicates, n=len(np.asarray(labels)))
+
+
+def ranking_replicates(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    statistic: Callable[[Integers], Floats],
+    resamples: int,
+    rng: np.random.Generator,
+) -> tuple[float, Floats]:
+    """Return a statistic of how scores order two labels, and its bootstrap replicates, shape (resamples,).
+
+    Scores are sorted once; a resample is then counts by distinct score and label, in whole numbers. A resample
+    that happens to hold one label only has no such statistic: it is drawn again, so that the interval is that
+    of the resamples that have one. Which ones these are depends on the labels alone: two scores of the same
+    rows with generators in the same state meet the same resamples.
+
+    :param labels: 1 or 0, shape (n,), both present
+    :param scores: finite, shape (n,), higher means rather 1
+    :param statistic: from counts of shape (resamples, cells), rows by distinct score, ascending, and label
+        (0, then 1), to shape (resamples,); NaN where, and only where, a label is missing
+    :raises EvaluationError: if only one label is present
+    """
     cells, size = _cells(labels, scores)
-    value = float(_auroc_of_counts(np.bincount(cells, minlength=size)[None, :])[0])
+    value = float(statistic(np.bincount(cells, minlength=size)[None, :])[0])
     kept: list[Floats] = []
     missing = resamples
     while missing:  # both labels are there, so each draw succeeds with a chance of at least 1/2
         for drawn in resample_chunks(len(cells), resamples=missing, rng=rng):
             count = len(drawn)
             flat = cells[drawn] + (np.arange(count) * size)[:, None]
-            areas = _auroc_of_counts(np.bincount(flat.ravel(), minlength=count * size).reshape(count, size))
-            kept.append(areas[np.isfinite(areas)])
+            figures = statistic(np.bincount(flat.ravel(), minlength=count * size).reshape(count, size))
+            kept.append(figures[np.isfinite(figures)])
             missing -= len(kept[-1])
-    return percentile_estimate(value, replicates=np.concatenate(kept), n=len(cells))
+    return value, np.concatenate(kept)
 
 
 def _cells(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Integers, int]:
@@ -169,8 +205,8 @@ def _cells(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Integers, int]
     return 2 * rank + (label == 1), 2 * len(distinct)
 
 
-def _auroc_of_counts(counts: Integers) -> Floats:
-    """Return the area of each resample, NaN where one label is missing.
+def auroc_of_counts(counts: Integers) -> Floats:
+    """Return the area under the ROC curve of each resample, NaN where one label is missing.
 
     :param counts: shape (resamples, cells): rows by distinct score, ascending, and label (0, then 1)
     """

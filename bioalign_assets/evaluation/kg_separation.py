@@ -19,7 +19,7 @@ from bioalign_assets.evaluation.intervals import (
 from bioalign_assets.evaluation.threads import one_thread
 from bioalign_assets.evaluation.vectors import unit_vectors
 
-__all__ = ["kg_separation", "mean_cosine"]
+__all__ = ["kg_separation", "mean_cosine", "signed_replicates"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -54,6 +54,24 @@ def kg_separation(
     :raises EvaluationError: if a vector is not finite or has no length
     :raises ValueError: if a class is missing, or the shapes don't fit
     """
+    signed, replicates = signed_replicates(embeddings, labels, resamples=resamples, rng=rng)
+    n = len(embeddings)
+    with_sign = percentile_estimate(signed, replicates=np.clip(replicates, -1.0, 1.0), n=n)
+    low, high = with_sign.ci_low, with_sign.ci_high
+    ends = (abs(low), abs(high))
+    without = Estimate(
+        value=abs(signed), ci_low=0.0 if low <= 0.0 <= high else min(ends), ci_high=max(ends), n=n
+    )
+    return {"kg_separation": without, "kg_separation_signed": with_sign}
+
+
+def signed_replicates(
+    embeddings: Floats, labels: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
+) -> tuple[float, Floats]:
+    """Return the signed separation and its corrected bootstrap replicates, shape (resamples,).
+
+    The draws depend on the labels alone. Parameters and errors are those of ``kg_separation``.
+    """
     label = np.asarray(labels)
     if label.shape != (len(embeddings),) or not np.isin(label, (0, 1)).all():
         raise ValueError(
@@ -69,13 +87,7 @@ def kg_separation(
             of_class = units[label == code]
             signed += sign * mean_cosine(of_class)
             replicates += sign * _replicates(of_class, resamples=resamples, rng=rng)
-    with_sign = percentile_estimate(signed, replicates=np.clip(replicates, -1.0, 1.0), n=len(label))
-    low, high = with_sign.ci_low, with_sign.ci_high
-    ends = (abs(low), abs(high))
-    without = Estimate(
-        value=abs(signed), ci_low=0.0 if low <= 0.0 <= high else min(ends), ci_high=max(ends), n=len(label)
-    )
-    return {"kg_separation": without, "kg_separation_signed": with_sign}
+    return signed, replicates
 
 
 def _replicates(units: Floats, *, resamples: int, rng: np.random.Generator) -> Floats:

@@ -1,45 +1,22 @@
 """What each metric is: name, range, direction, formula, source, and what it can't tell.
 
 Every figure in the evaluation tables bears a name from ``METRICS``; a test holds the functions of the room
-to it. How a metric is computed stands in the module of its kind.
+to it. How a metric is computed stands in the module of its kind. Here are the study's own metrics and the first
+that were put beside them; those of answers and embeddings that came later have modules of their own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
+from bioalign_assets.evaluation.answer_metrics import ANSWER_METRICS
+from bioalign_assets.evaluation.declaration import Direction, Metric
+from bioalign_assets.evaluation.embedding_metrics import EMBEDDING_METRICS
 from bioalign_assets.evaluation.link_metrics import LINK_METRICS
 
 __all__ = ["METRICS", "Direction", "Metric", "metric"]
 
-Direction = Literal["higher", "lower", "none"]
-
 _STUDY = "Ziad, Khan and Karim 2025, Quantifying the Structural Alignment of LLM Embeddings"
 _FAWCETT = "Fawcett 2006, https://doi.org/10.1016/j.patrec.2005.10.010"
 _ALAIN = "Alain and Bengio 2016, https://arxiv.org/abs/1610.01644"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """The declaration of one metric.
-
-    :param name: name in the tables
-    :param title: name in figures and reports
-    :param range: least and greatest value that it can take
-    :param direction: whether higher or lower is better, or neither
-    :param formula: how it is computed, in one line
-    :param source: who defined it
-    :param cannot_tell: what a reader may not conclude from it, one sentence
-    """
-
-    name: str
-    title: str
-    range: tuple[float, float]
-    direction: Direction
-    formula: str
-    source: str
-    cannot_tell: str
-
 
 _PROBE_BLIND = "Whether the model knows the association: the label may be read from how frequent a name is."
 
@@ -130,7 +107,13 @@ _ALL = (
 )
 
 METRICS: Mapping[str, Metric] = {
-    each.name: each for each in (*_ALL, *(Metric(**fields) for fields in LINK_METRICS))
+    each.name: each
+    for each in (
+        *_ALL,
+        *ANSWER_METRICS,
+        *EMBEDDING_METRICS,
+        *(Metric(**fields) for fields in LINK_METRICS),
+    )
 }
 
 

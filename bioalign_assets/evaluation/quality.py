@@ -9,6 +9,7 @@ from bioalign_assets.evaluation.vectors import embedding_faults
 from bioalign_assets.findings import Finding
 
 __all__ = [
+    "changes_are_in_range",
     "embeddings_are_finite",
     "metrics_are_in_range",
     "probabilities_are_in_range",
@@ -102,6 +103,37 @@ def metrics_are_in_range(metrics: pa.Table) -> Finding:
     return _finding(
         counts, good="figures lie in their metric's range and interval", bad="figures can't be right"
     )
+
+
+def changes_are_in_range(comparisons: pa.Table) -> Finding:
+    """Check both figures of every comparison against their metric's range, and the change against both.
+
+    :param comparisons: schema ``evaluation.comparisons``
+    """
+    declared = [METRICS.get(name) for name in comparisons["metric"].to_pylist()]
+    low = np.array([each.range[0] if each else -np.inf for each in declared]) - _TOLERANCE
+    high = np.array([each.range[1] if each else np.inf for each in declared]) + _TOLERANCE
+    figures = {
+        name: pc.fill_null(comparisons[name], float("nan")).to_numpy().astype(np.float64)
+        for name in ("untuned", "tuned", "change", "change_ci_low", "change_ci_high", "p_value")
+    }
+    untuned, tuned, change = figures["untuned"], figures["tuned"], figures["change"]
+    # written so that NaN fails
+    inside = (low <= untuned) & (untuned <= high) & (low <= tuned) & (tuned <= high)
+    is_difference = np.abs(tuned - untuned - change) <= _TOLERANCE
+    holds = (figures["change_ci_low"] - _TOLERANCE <= change) & (
+        change <= figures["change_ci_high"] + _TOLERANCE
+    )
+    is_probability = (figures["p_value"] >= 0) & (figures["p_value"] <= 1)
+    counts = {
+        "rows": len(comparisons),
+        "undeclared": sum(each is None for each in declared),
+        "out_of_range": int(np.count_nonzero(~inside)),
+        "not_the_difference": int(np.count_nonzero(~is_difference)),
+        "outside_interval": int(np.count_nonzero(~holds)),
+        "p_value_no_probability": int(np.count_nonzero(~is_probability)),
+    }
+    return _finding(counts, good="changes fit their figures and intervals", bad="comparisons can't be right")
 
 
 def _finding(counts: dict[str, int], *, good: str, bad: str) -> Finding:

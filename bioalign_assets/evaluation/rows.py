@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from bioalign_assets.evaluation.clusters import LEAST_ROWS as LEAST_MAP_ROWS
-from bioalign_assets.evaluation.clusters import cluster_map, cluster_quality
+from bioalign_assets.evaluation.clusters import cluster_map, cluster_quality, space_silhouette
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.intervals import Estimate
 from bioalign_assets.evaluation.kg_separation import kg_separation
 from bioalign_assets.evaluation.metric import METRICS
-from bioalign_assets.evaluation.probe import LEAST_ROWS as LEAST_PROBE_ROWS
 from bioalign_assets.evaluation.probe import embedding_probe
+from bioalign_assets.evaluation.probe_cv import FOLDS, cross_validated_probe
 from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
@@ -63,25 +63,27 @@ def probe_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
 
     :param embeddings: schema ``inference.embeddings``
     :returns: schema ``evaluation.embedding_probe``
-    :raises EvaluationError: if there are no rows, unusable vectors, or fewer than four rows of a label
+    :raises EvaluationError: if there are no rows, unusable vectors, or fewer than five rows of a label
     """
     rows: list[dict[str, Any]] = []
     for key, group, subject in _groups(embeddings, _GROUP, table="inference.embeddings"):
-        labels = labels_of(group, subject=subject, least=LEAST_PROBE_ROWS)
-        estimates = embedding_probe(
-            embedding_matrix(group["embedding"], subject=subject),
-            labels,
-            seed=spec.seed,
-            resamples=spec.resamples,
-            rng_accuracy=metric_generator(spec, test_set=key["test_set"], metric="probe_accuracy"),
-            rng_auroc=metric_generator(spec, test_set=key["test_set"], metric="probe_auroc"),
-        )
-        rows += _metric_rows(key, estimates, spec=spec)
+        labels = labels_of(group, subject=subject, least=FOLDS)
+        matrix = embedding_matrix(group["embedding"], subject=subject)
+        for probe, name in ((embedding_probe, "probe"), (cross_validated_probe, "probe_cv")):
+            estimates = probe(
+                matrix,
+                labels,
+                seed=spec.seed,
+                resamples=spec.resamples,
+                rng_accuracy=metric_generator(spec, test_set=key["test_set"], metric=f"{name}_accuracy"),
+                rng_auroc=metric_generator(spec, test_set=key["test_set"], metric=f"{name}_auroc"),
+            )
+            rows += _metric_rows(key, estimates, spec=spec)
     return _table(rows, "evaluation.embedding_probe")
 
 
 def cluster_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> tuple[pa.Table, pa.Table]:
-    """Return the silhouette of the t-SNE map by test set, and the maps.
+    """Return the silhouettes, of the t-SNE map and in the full space, by test set, and the maps.
 
     :param embeddings: schema ``inference.embeddings``
     :returns: schemas ``evaluation.cluster_quality`` and ``evaluation.cluster_map``
@@ -93,8 +95,9 @@ def cluster_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> tuple[pa.Tabl
     for key, group, subject in _groups(embeddings, _GROUP, table="inference.embeddings"):
         labels = labels_of(group, subject=subject, least=LEAST_MAP_ROWS)
         test_set = key["test_set"]
+        matrix = embedding_matrix(group["embedding"], subject=subject)
         drawn = cluster_map(
-            embedding_matrix(group["embedding"], subject=subject),
+            matrix,
             labels,
             size=spec.map_size,
             seed=spec.seed,
@@ -105,6 +108,11 @@ def cluster_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> tuple[pa.Tabl
             labels[drawn.rows],
             resamples=spec.resamples,
             rng=metric_generator(spec, test_set=test_set, metric="silhouette_tsne"),
+        ) | space_silhouette(
+            matrix,
+            labels,
+            resamples=spec.resamples,
+            rng=metric_generator(spec, test_set=test_set, metric="silhouette"),
         )
         rows += _metric_rows(key, estimates, spec=spec)
         on_map = group.drop_columns(["embedding"]).take(drawn.rows)

@@ -1,4 +1,4 @@
-"""Dagster assets of the inference room: embeddings, answers and rankings of each variant on its test sets."""
+"""Dagster assets of the inference room: embeddings, answers, names and rankings of each variant on its test sets."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,12 +9,11 @@ import pyarrow.compute as pc
 
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.inference.candidates import LinkQueries, link_queries
+from bioalign_assets.inference.names import distinct_names
 from bioalign_assets.inference.sample import evaluation_sample
-from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study, Variant
-from bioalign_assets.training.provenance import expected_provenance
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -247,7 +246,55 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             metadata={"prompt": prompt, "queries": {name: len(asked) for name, asked in queries.items()}},
         )
 
-    return [embeddings, answers, rankings]
+    @dg.asset(
+        **asset_arguments(
+            "inference.names",
+            kinds={"pytorch", "huggingface"},
+            description=(
+                "The embedding of each gene and each disease of the test statements by its bare name, pooled as the "
+                "statements are: what edge separation compares."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins=ins,
+        deps=[settings_dep("inference")],
+        code_version="1",
+    )
+    def names(
+        context: dg.AssetExecutionContext,
+        base: pa.Table,
+        pairs: pa.Table,
+        adapter: pa.Table,
+        warehouse: Warehouse,
+    ) -> dg.MaterializeResult[pa.Table]:
+        from bioalign_assets.inference.embeddings import embed
+
+        variant = study.variant(context.partition_key)
+
+        def rows_of(test_set: str, sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
+            named = distinct_names(sample)
+            vectors = embed(
+                named["name"].to_pylist(),
+                loaded=loaded,
+                batch_size=study.models[variant.model].batch_size,
+                pooling=study.evaluation.pooling,
+            )
+            yield _rows(
+                variant, sample=named, test_set=test_set, full_name="inference.names", kept=("kind", "name"),
+                more={"embedding": pa.array(list(vectors), type=pa.list_(pa.float32()))},
+            )  # fmt: skip
+
+        rows = _infer(
+            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
+        )
+        return materialized(
+            rows,
+            full_name="inference.names",
+            warehouse=warehouse,
+            metadata={"pooling": study.evaluation.pooling, "dimensions": len(rows["embedding"][0])},
+        )
+
+    return [embeddings, answers, names, rankings]
 
 
 def _infer(
@@ -261,25 +308,14 @@ def _infer(
     infer: Callable[[str, pa.Table, "LoadedModel"], Iterable[pa.Table]],
 ) -> pa.Table:
     """Load the variant's model, see that its adapter belongs to it, and run it on every test set."""
-    from bioalign_assets.models.loading import load_base
+    from bioalign_assets.inference.variant import load_variant
     from bioalign_assets.models.threads import reproducible_threads
-    from bioalign_assets.training.adapters import adapter_row, verify_adapter, with_adapter
 
-    spec = study.models[variant.model]
     samples = samples_of(variant, study=study, pairs=pairs)
-    folder = None
-    if study.training_dataset(variant) is not None:
-        folder = verify_adapter(
-            adapter_row(adapter, variant=variant.key),
-            warehouse=warehouse.root,
-            expected=expected_provenance(variant, study=study, base=base, pairs=pairs),
+    with reproducible_threads(study.models[variant.model]):
+        loaded = load_variant(
+            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse.root
         )
-    with reproducible_threads(spec):
-        loaded = load_base(
-            ResolvedModel.from_table(base, model=variant.model), spec=spec, warehouse=warehouse.root
-        )
-        if folder is not None:
-            loaded = with_adapter(loaded, folder=folder)
         tables = [rows for name, sample in samples.items() for rows in infer(name, sample, loaded)]
     return pa.concat_tables(tables)
 
@@ -291,12 +327,13 @@ def _rows(
     test_set: str,
     full_name: str,
     more: Mapping[str, Sequence[Any] | pa.Array],
+    kept: tuple[str, ...] = _KEPT,
 ) -> pa.Table:
     schema = TABLES[full_name].arrow
     same = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
     columns: dict[str, Any] = {name: [value] * len(sample) for name, value in same.items()}
     columns |= {"test_set": [test_set] * len(sample)}
-    columns |= {name: sample[name].combine_chunks() for name in _KEPT if name in schema.names} | dict(more)
+    columns |= {name: sample[name].combine_chunks() for name in kept if name in schema.names} | dict(more)
     return pa.table(
         [pa.array(columns[field.name], type=field.type) if not isinstance(columns[field.name], pa.Array)
          else columns[field.name] for field in schema],

@@ -17,15 +17,18 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
     return [
         *schema_checks(
-            ["inference.embeddings", "inference.answers", "inference.rankings"],
+            ["inference.embeddings", "inference.answers", "inference.names", "inference.rankings"],
             partitions_def=partitions.variant,
         ),
-        table_check(
-            "inference.embeddings",
-            name="finite_embeddings",
-            description="Every embedding is finite, none is zero, all have the same width.",
-            find=lambda rows, _: embeddings_are_finite(rows),
-            partitions_def=partitions.variant,
+        *(
+            table_check(
+                name,
+                name="finite_embeddings",
+                description="Every embedding is finite, none is zero, all have the same width.",
+                find=lambda rows, _: embeddings_are_finite(rows),
+                partitions_def=partitions.variant,
+            )
+            for name in ("inference.embeddings", "inference.names")
         ),
         table_check(
             "inference.answers",

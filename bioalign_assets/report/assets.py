@@ -41,8 +41,8 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             kinds={"duckdb", "matplotlib"},
             description="Each metric of each tuned model beside the same model untuned (Table 2, figures 11 and 12).",
         ),
-        deps=[_all_partitions(name) for name in (*_VARIANT_METRICS, "cluster_map")],
-        code_version="1",
+        deps=[_all_partitions(name) for name in (*_VARIANT_METRICS, "cluster_map", "comparisons")],
+        code_version="2",
     )
     def improvements(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:

@@ -37,11 +37,16 @@ SELECT
     tuned.value - base.value AS change,
     -- of the size of the untuned figure, so that a rise is positive where that figure is negative
     100 * (tuned.value - base.value) / nullif(abs(base.value), 0) AS change_percent,
+    paired.change_ci_low, paired.change_ci_high, paired.p_value, paired.test,
     tuned.n
 FROM figures AS tuned
 JOIN figures AS base
     ON base.model = tuned.model AND base.test_set = tuned.test_set AND base.metric = tuned.metric
     AND base.prompt IS NOT DISTINCT FROM tuned.prompt
+LEFT JOIN evaluation.comparisons AS paired
+    ON paired.model = tuned.model AND paired.experiment = tuned.experiment
+    AND paired.test_set = tuned.test_set AND paired.metric = tuned.metric
+    AND paired.prompt IS NOT DISTINCT FROM tuned.prompt
 WHERE base.experiment = $untuned AND tuned.experiment <> $untuned
 ORDER BY tuned.model, tuned.experiment, tuned.test_set, tuned.prompt NULLS FIRST, tuned.metric
 """  # noqa: S608 - the names are this module's own
@@ -116,9 +121,9 @@ def improvements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     A tuned figure whose untuned counterpart is not there (yet) has no row.
 
-    :param connection: with the metric tables of the variants in ``evaluation``
+    :param connection: with the metric tables of the variants and comparisons in ``evaluation``
     :returns: schema ``report.improvements``, by model, experiment, test set, prompt and metric;
-        change_percent is null where the untuned figure is 0
+        change_percent is null where the untuned figure is 0, interval and test where no comparison is there
     :raises WarehouseError: if one of these tables is missing
     """
     return _query(connection, _IMPROVEMENTS, table="report.improvements", parameters={"untuned": UNTUNED})

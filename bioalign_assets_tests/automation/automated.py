@@ -78,13 +78,16 @@ class Automated:
             self.defs, self.micro.instance, asset_selection=selection, cursor=self.cursor
         )
         self.cursor = result.cursor
-        wanted: dict[str | None, list[str]] = {}
+        graph = self.defs.resolve_asset_graph()
+        # as the daemon does: a comparison has the key of a variant, but a set of partitions of its own
+        wanted: dict[tuple[dg.PartitionsDefinition | None, str | None], list[str]] = {}
         for name in TABLES:
-            for partition in sorted(result.get_requested_partitions(dg.AssetKey(name.split("."))), key=str):
-                wanted.setdefault(partition, []).append(name)
+            key = dg.AssetKey(name.split("."))
+            for partition in sorted(result.get_requested_partitions(key), key=str):
+                wanted.setdefault((graph.get(key).partitions_def, partition), []).append(name)
         return [
             PlannedRun(title=f"automation {partition}", assets=tuple(names), partition=partition)
-            for partition, names in wanted.items()
+            for (_, partition), names in wanted.items()
         ]
 
     def run(self, partitions: Iterable[Partition]) -> None:

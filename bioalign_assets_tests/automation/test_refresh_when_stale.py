@@ -36,8 +36,10 @@ def of_variant(variant):
     return {
         (name, variant)
         for name, schema in TABLES.items()
+        # what has nothing to be compared with has no comparison
         if schema.partitioned_by == "variant"
-    }  # fmt: skip
+        and (name != "evaluation.comparisons" or variant == "tiny-llama@paper")
+    }
 
 
 def assert_in_order(launched, defs):

@@ -134,3 +134,68 @@ def popular_pairs(*, rows: int = 2000, seed: int = 0, dataset: str = "toy") -> p
         disease = f"D{rng.integers(200)}"
         made.append((gene, disease, label, "test" if place % 5 == 0 else "train"))
     return pairs(made, dataset=dataset)
+
+
+def named_study(
+    *,
+    rows: int = 60,
+    width: int = 6,
+    shift: float = 0.5,
+    seed: int = 0,
+    variant: str = "m@untuned",
+    test_set: str = "published",
+    shared_name: bool = False,
+) -> tuple[pa.Table, pa.Table, pa.Table, np.ndarray]:
+    """Embeddings, names and pairs that fit together, and the cosine of the two names of each row.
+
+    :param shared_name: whether one name is a gene's and a disease's at once
+    """
+    draw = np.random.default_rng([7, rows])  # the pairs are the same for every variant
+    statements = [
+        (f"G{draw.integers(12)}", f"D{place}", place % 2, "test" if place < rows else "train")
+        for place in range(rows + 20)
+    ]
+    if shared_name:
+        statements = [("G3" if g == "G3" else g, "G3" if d == "D3" else d, y, s) for g, d, y, s in statements]
+    dataset = pairs(statements, dataset=test_set)
+    sample = dataset.slice(0, rows)
+    cloud = embeddings(
+        rows=rows, width=width, shift=shift, seed=seed, variant=variant, test_set=test_set
+    ).to_pydict()
+    cloud |= {name: sample[name].to_pylist() for name in ("row_number", "pair_id", "label")}
+    model, experiment = variant.split("@")
+    rng = np.random.default_rng(seed)
+    vectors: dict[tuple[str, str], np.ndarray] = {}
+    for kind, column in (("gene", "gene_symbol"), ("disease", "disease_name")):
+        for name in dict.fromkeys(sample[column].to_pylist()):
+            vectors[kind, name] = rng.normal(size=width).astype(np.float32)
+    names = [
+        {
+            "variant": variant,
+            "model": model,
+            "experiment": experiment,
+            "test_set": test_set,
+            "kind": kind,
+            "name": name,
+            "embedding": vector.tolist(),
+        }
+        for (kind, name), vector in vectors.items()
+    ]
+
+    def unit(kind: str, name: str) -> np.ndarray:
+        return vectors[kind, name] / np.linalg.norm(vectors[kind, name])
+
+    cosine = np.array(
+        [
+            unit("gene", gene) @ unit("disease", disease)
+            for gene, disease in zip(
+                sample["gene_symbol"].to_pylist(), sample["disease_name"].to_pylist(), strict=True
+            )
+        ]
+    )
+    return (
+        pa.Table.from_pydict(cloud, schema=TABLES["inference.embeddings"].arrow),
+        pa.Table.from_pylist(names, schema=TABLES["inference.names"].arrow),
+        dataset,
+        cosine,
+    )

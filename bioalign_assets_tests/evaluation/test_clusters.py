@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioalign_assets.evaluation.clusters import cluster_map, cluster_quality, draw_stratified, tsne_map
+from bioalign_assets.evaluation import clusters as module
+from bioalign_assets.evaluation.clusters import (
+    cluster_map,
+    cluster_quality,
+    draw_stratified,
+    space_silhouette,
+    tsne_map,
+)
 from bioalign_assets.evaluation.errors import EvaluationError
 
 
@@ -104,3 +111,49 @@ def test_map_separates_what_is_far_apart():
 def test_vectors_that_are_all_the_same_raise():
     with pytest.raises(EvaluationError, match="all the same"):
         tsne_map(np.ones((20, 4)), seed=0)
+
+
+def space(matrix, labels, *, seed=0):
+    return space_silhouette(matrix, labels, resamples=200, rng=np.random.default_rng(seed))["silhouette"]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.integers(6, 30))
+def test_silhouette_in_the_full_space_equals_the_double_loop(seed, rows):
+    rng = np.random.default_rng(seed)
+    matrix, labels = rng.normal(size=(rows, 5)) * rng.lognormal(size=(rows, 1)), np.arange(rows) % 2
+    units = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    distance = 1 - units @ units.T
+    values = []
+    for row in range(rows):
+        own = (labels == labels[row]) & (np.arange(rows) != row)
+        a, b = distance[row, own].mean(), distance[row, labels != labels[row]].mean()
+        values.append((b - a) / max(a, b))
+    found = space(matrix, labels)
+    assert found.value == pytest.approx(np.mean(values), abs=1e-9)
+    assert -1 <= found.ci_low <= found.value <= found.ci_high <= 1
+    assert found.n == rows
+
+
+def test_silhouette_in_the_full_space_sees_directions_and_no_lengths():
+    rng = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    matrix = rng.normal(size=(80, 20)) * 0.05
+    matrix[np.arange(80), labels] += 1
+    far = space(matrix, labels)
+    assert far.value > 0.9
+    stretched = space(matrix * rng.lognormal(3, 3, size=(80, 1)), labels)
+    assert stretched.value == pytest.approx(far.value, abs=1e-9)
+
+
+def test_chunks_change_no_silhouette(monkeypatch):
+    rng = np.random.default_rng(0)
+    matrix, labels = rng.normal(size=(400, 3)), np.arange(400) % 2
+    whole = space(matrix, labels)
+    monkeypatch.setattr(module, "_CHUNK_MIB", 0.1)
+    assert space(matrix, labels).value == pytest.approx(whole.value, abs=1e-12)
+
+
+def test_a_vector_without_length_has_no_silhouette():
+    with pytest.raises(EvaluationError, match="1 of 6 vectors"):
+        space(np.vstack([np.zeros(3), np.eye(3), np.eye(3)[:2]]), np.arange(6) % 2)

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.evaluation.quality import (
+    changes_are_in_range,
     embeddings_are_finite,
     metrics_are_in_range,
     probabilities_are_in_range,
@@ -11,6 +12,7 @@ from bioalign_assets.evaluation.quality import (
 )
 from bioalign_assets.evaluation.rows import zero_shot_rows
 from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import answers, embeddings, rankings
 
@@ -30,7 +32,7 @@ def test_what_is_right_passes_and_says_how_much_was_looked_at():
         probabilities_are_in_range(answers()),
     ]
     assert all(finding.passed for finding in findings)
-    assert [finding.counts["rows"] for finding in findings] == [120, 3, 200]
+    assert [finding.counts["rows"] for finding in findings] == [120, len(ZERO_SHOT_METRICS), 200]
     assert "All 120 embeddings are finite" in findings[0].summary
 
 
@@ -118,3 +120,41 @@ def test_a_rank_that_cannot_be_is_found(rank, fault):
 )
 def test_nothing_to_look_at_is_no_pass(check, table):
     assert not check(TABLES[table].arrow.empty_table()).passed
+
+
+def comparison(**changed):
+    row = {
+        "variant": "m@paper", "model": "m", "experiment": "paper", "test_set": "published", "prompt": None,
+        "metric": "mcc", "untuned": -0.2, "tuned": 0.3, "change": 0.5, "change_ci_low": 0.4,
+        "change_ci_high": 0.7, "p_value": 0.01, "test": "paired-bootstrap", "n": 80, "seed": 42,
+    } | changed  # fmt: skip
+    schema = pa.schema([field.with_nullable(True) for field in TABLES["evaluation.comparisons"].arrow])
+    return pa.Table.from_pylist([row], schema=schema)
+
+
+def test_changes_that_fit_pass():
+    assert changes_are_in_range(comparison()).passed
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"metric": "f7"}, "undeclared"),
+        ({"untuned": -1.2, "change": 1.5}, "out of range"),
+        ({"tuned": float("nan")}, "out of range"),
+        ({"metric": "auroc"}, "out of range"),
+        ({"change": 0.45}, "not the difference"),
+        ({"change_ci_low": 0.6}, "outside interval"),
+        ({"change_ci_high": None}, "outside interval"),
+        ({"p_value": 1.1}, "p value no probability"),
+        ({"p_value": None}, "p value no probability"),
+    ],
+)
+def test_changes_that_do_not_fit_are_told(changed, told):
+    finding = changes_are_in_range(comparison(**changed))
+    assert not finding.passed
+    assert f"{told} 1" in finding.summary
+
+
+def test_no_changes_do_not_pass():
+    assert not changes_are_in_range(comparison().slice(0, 0)).passed

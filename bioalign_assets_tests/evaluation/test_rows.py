@@ -15,6 +15,7 @@ from bioalign_assets.evaluation.rows import (
     zero_shot_rows,
 )
 from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import answers, embeddings
@@ -33,10 +34,13 @@ ASKED = pa.concat_tables(
 
 EMBEDDING_ROWS = {
     "evaluation.kg_separation": (separation_rows, {"kg_separation", "kg_separation_signed"}),
-    "evaluation.embedding_probe": (probe_rows, {"probe_accuracy", "probe_auroc"}),
+    "evaluation.embedding_probe": (
+        probe_rows,
+        {"probe_accuracy", "probe_auroc", "probe_cv_accuracy", "probe_cv_auroc"},
+    ),
     "evaluation.cluster_quality": (
         lambda table, *, spec: cluster_rows(table, spec=spec)[0],
-        {"silhouette_tsne"},
+        {"silhouette_tsne", "silhouette"},
     ),
 }
 
@@ -80,14 +84,18 @@ def test_another_seed_gives_other_draws(name, seed):
 
 
 def test_n_of_the_probe_is_its_scored_third_and_of_separation_all_rows():
-    assert set(where(probe_rows(TWO, spec=SPEC), test_set="published")["n"].to_pylist()) == {36}
+    probed = where(probe_rows(TWO, spec=SPEC), test_set="published").to_pylist()
+    assert {row["metric"]: row["n"] for row in probed} == {
+        "probe_accuracy": 36, "probe_auroc": 36, "probe_cv_accuracy": 120, "probe_cv_auroc": 120,
+    }  # fmt: skip
     assert set(where(separation_rows(TWO, spec=SPEC), test_set="published")["n"].to_pylist()) == {120}
 
 
 def test_cluster_map_has_its_schema_and_the_rows_that_were_scored():
     rows, map_ = cluster_rows(TWO, spec=SPEC)
     assert map_.schema == TABLES["evaluation.cluster_map"].arrow
-    assert rows["n"].to_pylist() == [40, 40]
+    assert where(rows, metric="silhouette_tsne")["n"].to_pylist() == [40, 40]
+    assert set(where(rows, metric="silhouette")["n"].to_pylist()) == {120, 80}
     for test_set in ("published", "held-out"):
         part = where(map_, test_set=test_set)
         assert len(part) == 40
@@ -105,7 +113,7 @@ def test_zero_shot_rows_by_test_set_and_prompt():
     assert table.schema == TABLES["evaluation.zero_shot"].arrow
     keys = {(row["test_set"], row["prompt"]) for row in table.to_pylist()}
     assert keys == {("published", "unseen"), ("published", "training"), ("held-out", "unseen")}
-    assert len(table) == 9
+    assert len(table) == 3 * len(ZERO_SHOT_METRICS)
     part = where(ASKED, test_set="published", prompt="training")
     accuracy = np.mean(part["predicted"].to_numpy() == part["label"].to_numpy())
     found = where(table, test_set="published", prompt="training", metric="accuracy")
@@ -123,7 +131,7 @@ def test_a_new_metric_moves_no_other_figure(monkeypatch):
 
     monkeypatch.setattr(rows_module, "zero_shot", more)
     after = zero_shot_rows(ASKED, spec=SPEC)
-    for name in ("accuracy", "auroc"):
+    for name in set(ZERO_SHOT_METRICS) - {"share_answered_true"}:
         assert where(before, metric=name).equals(where(after, metric=name))
     assert not where(before, metric="share_answered_true").equals(where(after, metric="share_answered_true"))
 

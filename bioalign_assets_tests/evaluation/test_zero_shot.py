@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.evaluation.metric import METRICS
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
 
 
@@ -35,8 +36,11 @@ def test_figures_equal_scikit_learn_and_stay_in_range(rows):
     assert found["accuracy"].value == pytest.approx(accuracy_score(labels, predicted))
     assert found["auroc"].value == pytest.approx(roc_auc_score(labels, p_true), abs=1e-12)
     assert found["share_answered_true"].value == pytest.approx(predicted.mean())
-    for estimate in found.values():
-        assert 0 <= estimate.ci_low <= estimate.value <= estimate.ci_high <= 1
+    assert found["auprc"].value == pytest.approx(average_precision_score(labels, p_true), abs=1e-12)
+    assert found["f1_true"].value == pytest.approx(f1_score(labels, predicted, zero_division=0), abs=1e-12)
+    for name, estimate in found.items():
+        low, high = METRICS[name].range
+        assert low <= estimate.ci_low <= estimate.value <= estimate.ci_high <= high
         assert estimate.n == len(rows)
 
 

@@ -111,6 +111,8 @@ def partitions_of(micro, full_name):
         "model": list(micro.study.models),
         "variant": [variant.key for variant in micro.study.variants],
     }
+    if full_name == "evaluation.comparisons":
+        return [VARIANT]
     return sets[TABLES[full_name].partitioned_by]
 
 
@@ -210,6 +212,8 @@ BROKEN = [
     ("training.adapter", "belongs_to_base_and_dataset", lambda rows: rows.assign(sha256="0" * 64)),
     ("inference.embeddings", "schema", repeat_first_row),
     ("inference.embeddings", "finite_embeddings", with_value("embedding", np.full(128, np.nan, np.float32))),
+    ("inference.names", "schema", repeat_first_row),
+    ("inference.names", "finite_embeddings", with_value("embedding", np.zeros(128, np.float32))),
     ("inference.answers", "schema", with_value("p_true", 1.5)),
     ("inference.answers", "probabilities_in_range", with_value("p_true", 1.5)),
     ("inference.rankings", "schema", repeat_first_row),
@@ -218,6 +222,8 @@ BROKEN = [
         "kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality", "cluster_map", "baselines")],
     *[(f"evaluation.{name}", "metric_ranges", lambda rows: rows.assign(value=7.0)) for name in (
         "kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality", "baselines")],
+    ("evaluation.comparisons", "schema", repeat_first_row),
+    ("evaluation.comparisons", "metric_ranges", lambda rows: rows.assign(change=rows.change + 0.001)),
     ("report.improvements", "schema", repeat_first_row),
     ("report.leaderboard", "schema", repeat_first_row),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.report.tables import improvements, leaderboard
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.report._make import EVALUATIONS, FULL, ROLES, figure, warehouse
+from bioalign_assets_tests.report._make import EVALUATIONS, FULL, ROLES, comparison, figure, warehouse
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,41 @@ def test_change_from_zero_has_no_percentage_and_from_below_keeps_its_sign():
 def test_full_scope_figures_take_no_part_in_improvements():
     rows = [figure("m", "untuned", "accuracy", 0.5), figure("m", "paper", "accuracy", 0.9, scope="full")]
     assert len(improved(zero_shot=rows)) == 0
+
+
+def test_a_change_stands_with_its_paired_test_and_without_one_where_none_was_made():
+    table = improved(
+        zero_shot=[
+            figure("m", experiment, "accuracy", value, prompt=prompt)
+            for experiment, value in (("untuned", 0.5), ("paper", 0.9), ("rank-8", 0.8))
+            for prompt in ("unseen", "training")
+        ],
+        kg_separation=[
+            figure("m", experiment, "kg_separation_signed", value, prompt=None)
+            for experiment, value in (("untuned", 0.5), ("paper", 0.9))
+        ],
+        comparisons=[
+            comparison("m", "paper", "accuracy", 0.4, test="mcnemar", p_value=0.001),
+            comparison("m", "paper", "kg_separation_signed", 0.39, prompt=None),
+            comparison("other", "paper", "accuracy", 0.1, prompt="training"),
+            comparison("m", "paper", "accuracy", 0.1, prompt="training", test_set="held-out"),
+        ],
+    )
+    found = {
+        (row["experiment"], row["prompt"], row["metric"]): (
+            row["change_ci_low"],
+            row["change_ci_high"],
+            row["p_value"],
+            row["test"],
+        )
+        for row in table.to_pylist()
+    }
+    none = (None, None, None, None)
+    assert len(table) == 5
+    assert found == {
+        ("paper", "unseen", "accuracy"): (0.39, 0.41000000000000003, 0.001, "mcnemar"),
+        ("paper", None, "kg_separation_signed"): (0.38, 0.4, 0.002, "paired-bootstrap"),
+        ("paper", "training", "accuracy"): none,
+        ("rank-8", "unseen", "accuracy"): none,
+        ("rank-8", "training", "accuracy"): none,
+    }
