@@ -38,6 +38,7 @@ def test_benchmark_ends_with_its_ratio(name):
     assert SAME[name] in run.stdout
 
 
+@pytest.mark.slow
 def test_baselines_give_a_table_of_every_kind_of_dataset():
     command = [sys.executable, "-m", "benchmarks.baselines", "--release", "synthetic", "--rows", "1500"]
     run = subprocess.run(

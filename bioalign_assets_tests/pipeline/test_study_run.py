@@ -8,6 +8,7 @@ import pytest
 from deltalake import DeltaTable
 
 from bioalign_assets.demo import plan
+from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.study_settings import settings_groups
 from bioalign_assets.warehouse.catalogue import catalogue_path
 from bioalign_assets.warehouse.hashing import content_hash
@@ -47,7 +48,7 @@ def test_the_leaderboard_has_every_contestant_with_n_and_interval(catalogue):
             ("tiny-llama", "untuned", "untuned"),
             ("tiny-llama", "paper", "tuned"),
             ("tiny-benchmark", "untuned", "benchmark"),
-            ("popularity", "baseline", "baseline"),
+            *((name, "baseline", "baseline") for name in BASELINES),
         }
         for row in ranking:
             assert row["n"] == 80
@@ -64,6 +65,19 @@ def test_improvements_compare_the_tuned_model_with_itself(catalogue):
     }
     for row in rows:
         assert row["change"] == pytest.approx(row["tuned"] - row["untuned"])
+
+
+def test_models_and_baselines_ranked_the_same_queries(catalogue):
+    asked = catalogue.execute(
+        "SELECT count(DISTINCT rows) FROM (SELECT variant, target, candidates, list(row_number ORDER BY row_number) "
+        "AS rows FROM inference.rankings GROUP BY ALL)"
+    ).fetchone()
+    assert asked == (1,)
+    counts = catalogue.execute(
+        "SELECT DISTINCT n FROM evaluation.link_prediction UNION SELECT DISTINCT n FROM evaluation.baselines "
+        "WHERE test_set = 'published' AND metric LIKE '%_mrr%'"
+    ).fetchall()
+    assert counts == [(10,)]
 
 
 def test_all_models_answered_the_same_rows(catalogue):
