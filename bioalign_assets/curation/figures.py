@@ -86,9 +86,13 @@ def most_frequent_entities(pairs: pa.Table, *, stacked: bool = False) -> Figure:
     :param stacked: genes over diseases, for a narrow page, instead of side by side
     """
     figure = Figure(figsize=(7, 9) if stacked else (12, 6), layout="constrained")
-    figure.suptitle(f"Most frequent genes and diseases of {_name(pairs)}")
+    between = "\n" if stacked else " "
+    figure.suptitle(f"Most frequent genes and diseases{between}of {_name(pairs)}")
     for axes, column, title in zip(
-        figure.subplots(2, 1) if stacked else figure.subplots(1, 2), ("gene_symbol", "disease_name"), ("genes", "diseases"), strict=True
+        figure.subplots(2, 1) if stacked else figure.subplots(1, 2),
+        ("gene_symbol", "disease_name"),
+        ("genes", "diseases"),
+        strict=True,
     ):
         names, totals = zip(*most_frequent(pairs, column=column), strict=True)
         rows = pairs.filter(pc.is_in(pairs[column], value_set=pa.array(names)))

@@ -39,13 +39,15 @@ class Table:
     """A table, which scrolls within its own box where it is too wide.
 
     :param columns: headings
-    :param numeric: numbers of the columns that are set to the right
+    :param numeric: places of the columns that are set to the right
+    :param names: places of the columns that hold names of ours, which are not broken over lines
     """
 
     caption: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Cell]]
     numeric: frozenset[int] = frozenset()
+    names: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +85,13 @@ class Album:
 
     count: int = field(default=0, init=False)
 
-    def picture(self, figure: Figure, *, caption: str) -> Picture:
+    def picture(self, figure: Figure, *, caption: str, width: float | None = None) -> Picture:
         """Return a figure as the next picture.
 
         :param caption: what it shows, a whole sentence; screen readers say it too
+        :param width: in inches, to lay the figure out for; None: as it is
         """
         self.count += 1
-        drawn = svg(figure, prefix=f"f{self.count}", label=caption)
+        drawn = svg(figure, prefix=f"f{self.count}", label=caption, width=width)
         # matplotlib escaped its texts, and they were parsed and written as XML since: nothing is left to escape
         return Picture(svg=Markup(drawn), caption=f"Figure {self.count}. {caption}")  # noqa: S704

@@ -1,5 +1,6 @@
-"""Figures that set models side by side: their figures with the benchmark's line (9), what tuning changed (12),
-and their losses (14). The ranking (10) is in ``figures.py``.
+"""Figures that set models side by side: scores with the benchmark's line (9), what tuning changed (12), losses (14).
+
+The ranking (10) is in ``figures.py``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -199,5 +200,8 @@ def _variant(row: Mapping[str, Any]) -> str:
 
 def _nothing(table: str, found: str) -> WarehouseError:
     return WarehouseError(
-        table, found=found, expected="figures to draw", remedy="Materialise the evaluation of a variant first."
+        table,
+        found=found,
+        expected="figures to draw",
+        remedy="Materialise the evaluation of a variant first.",
     )

@@ -6,10 +6,11 @@ MISSING = "–"
 
 
 def real(value: float | None) -> str:
-    """Return a figure to 3 decimals; small ones to 3 significant digits. ``–`` where there is none."""
+    """Return a figure to 3 decimals, a small one to 2 significant digits. ``–`` where there is none."""
     if value is None:
         return MISSING
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+    text = f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+    return text.replace("-", "−")
 
 
 def signed(value: float | None) -> str:
@@ -29,7 +30,7 @@ def interval(value: float | None, low: float | None, high: float | None, *, is_c
 
 def percent(value: float | None) -> str:
     """Return a change in percent with its sign."""
-    return MISSING if value is None else f"{value:+,.1f}%"
+    return MISSING if value is None else f"{value:+,.1f}%".replace("-", "−")
 
 
 def p_value(value: float | None) -> str:

@@ -80,7 +80,11 @@ def picture_section(
         for figure in loss_curves(log, model=model)
     ]
     maps = _kind(
-        _maps(reading, variants=variants), title="t-SNE maps", paper=11, album=album, shown_in="report.improvements"
+        _maps(reading, variants=variants),
+        title="t-SNE maps",
+        paper=11,
+        album=album,
+        shown_in="report.improvements",
     )
     matrices = _kind(
         _matrices(reading, variants=variants), title="Confusion matrices", paper=13, album=album,
@@ -93,7 +97,18 @@ def picture_section(
 
 
 def _metric_rows(reading: Reading, *, variants: Sequence[str]) -> pa.Table:
-    names = ["model", "experiment", "test_set", "prompt", "scope", "metric", "value", "ci_low", "ci_high", "n"]
+    names = [
+        "model",
+        "experiment",
+        "test_set",
+        "prompt",
+        "scope",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n",
+    ]
     return pa.concat_tables(
         [reading.all_rows(name, of=list(variants)).select(names) for name in METRIC_TABLES]
     )
@@ -125,7 +140,9 @@ def _maps(reading: Reading, *, variants: Sequence[str]) -> Iterator[Named]:
         if experiment == UNTUNED or variant not in there or base not in there:
             continue
         untuned = _by_test_set(reading.rows("evaluation.cluster_map", partition=base))
-        for test_set, tuned in _by_test_set(reading.rows("evaluation.cluster_map", partition=variant)).items():
+        for test_set, tuned in _by_test_set(
+            reading.rows("evaluation.cluster_map", partition=variant)
+        ).items():
             if test_set in untuned:
                 caption = f"t-SNE map of {model} on {test_set}, untuned over {experiment}"
                 yield caption, partial(tsne_pair, untuned[test_set], tuned, model=model)

@@ -44,10 +44,11 @@ def leaderboard_section(leaderboard: pa.Table, *, album: Album) -> Section:
         blocks.append(
             Table(
                 caption=f"Ranking on {named}",
-                columns=("rank", "contestant", "role", "AUROC [95%]", "accuracy [95%]", "lift over the best baseline [95%]",
-                         "beats popularity", "n"),
+                columns=("rank", "contestant", "role", "AUROC [95%]", "accuracy [95%]",
+                         "lift over the best baseline [95%]", "beats popularity", "n"),
                 rows=[_contestant(row) for row in rows],
                 numeric=frozenset({0, 3, 4, 5, 7}),
+                names=frozenset({1}),
             )
         )  # fmt: skip
     if not blocks:
@@ -82,7 +83,9 @@ def improvement_section(improvements: pa.Table) -> Section:
     rows = improvements.to_pylist()
     if not rows:
         told = "No model has been evaluated both untuned and tuned yet."
-        return Section(key="improvements", title="What tuning changed", blocks=[Text(parts=(told,), warning=True)])
+        return Section(
+            key="improvements", title="What tuning changed", blocks=[Text(parts=(told,), warning=True)]
+        )
     headline = [row for row in rows if row["metric"] in HEADLINE]
     others = [row for row in rows if row["metric"] not in HEADLINE]
     blocks: list[Block] = [_improvements(headline, caption="Table 2. Untuned and tuned")]
@@ -116,7 +119,8 @@ def _improvements(rows: Sequence[Row], *, caption: str) -> Table:
             ]
             for row in rows
         ],
-        numeric=frozenset({3, 4, 5, 6, 9 if has_test else 7, *((7,) if has_test else ())}),
+        numeric=frozenset({3, 4, 5, 6, 7, 9} if has_test else {3, 4, 5, 6, 7}),
+        names=frozenset({0}),
     )  # fmt: skip
 
 
@@ -144,15 +148,19 @@ def seed_section(seeds: pa.Table) -> Section | None:
             for row in rows
         ],
         numeric=frozenset({3, 4, 5, 6}),
+        names=frozenset({0}),
     )
     groups = sorted({(row["experiment"], ", ".join(row["experiments"])) for row in rows})
-    note = "The interval is of the mean: over seeds (Student's t) and over test rows, which all seeds share. " + " ".join(
-        f"{group}: {names}." for group, names in groups
+    note = (
+        "The interval is of the mean: over seeds (Student's t) and over test rows, which all seeds share. "
+        + " ".join(f"{group}: {names}." for group, names in groups)
     )
     return Section(key="seeds", title="Seeds pooled", blocks=[table, Text(parts=(note,))])
 
 
-def link_prediction_section(reading: Reading, *, variants: Sequence[str], datasets: Sequence[str]) -> Section | None:
+def link_prediction_section(
+    reading: Reading, *, variants: Sequence[str], datasets: Sequence[str]
+) -> Section | None:
     """Return the ranks of true links among all; None where the warehouse has no such figures.
 
     :param variants: those of the study, in its order
@@ -176,8 +184,12 @@ def link_prediction_section(reading: Reading, *, variants: Sequence[str], datase
     table = Table(
         caption="Link prediction: how high the true disease or gene ranks among all candidates",
         columns=("contestant", "test set", "scope", *map(_title, metrics)),
-        rows=[[*key, *(_with_interval(found.get(metric)) for metric in metrics)] for key, found in contestants.items()],
+        rows=[
+            [*key, *(_with_interval(found.get(metric)) for metric in metrics)]
+            for key, found in contestants.items()
+        ],
         numeric=frozenset(range(3, 3 + len(metrics))),
+        names=frozenset({0}),
     )
     return Section(key="links", title="Link prediction", blocks=[table])
 

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Sequence
 
-from bioalign_assets.report.blocks import Block, Cell, Link, Section, Table, Text
+from bioalign_assets.report.blocks import Block, Cell, Details, Link, Section, Table, Text
 from bioalign_assets.report.reading import Reading
 
 __all__ = ["LIBRARIES", "citation_section", "provenance_section"]
@@ -25,13 +25,14 @@ def provenance_section(reading: Reading, *, models: Sequence[str], variants: Seq
     """
     tables = (_release(reading), _base_models(reading, models), _adapters(reading, variants))
     blocks: list[Block] = [table for table in tables if table is not None]
-    blocks.append(
-        Table(
-            caption="Data versions of the tables that this page was made from (SHA-256 of their rows)",
-            columns=("table", "partition", "data version"),
-            rows=[[name, partition, version] for (name, partition), version in sorted(reading.versions.items())],
-        )
+    versions = Table(
+        caption="Data versions of the tables that this page was made from (SHA-256 of their rows)",
+        columns=("table", "partition", "data version"),
+        rows=[[name, partition, version] for (name, partition), version in sorted(reading.versions.items())],
+        names=frozenset({0, 1}),
     )
+    title = f"Data versions of the {len(reading.versions)} tables and partitions behind this page"
+    blocks.append(Details(title=title, blocks=[versions]))
     blocks.append(
         Table(
             caption="Versions of the software that made this page",
@@ -72,7 +73,8 @@ def _base_models(reading: Reading, models: Sequence[str]) -> Table | None:
         return None
     return Table(
         caption="Base models",
-        columns=("model", "role", "from", "revision", "architecture", "parameters", "held as", "SHA-256 of the weights"),
+        columns=("model", "role", "from", "revision", "architecture", "parameters", "held as",
+                 "SHA-256 of the weights"),
         rows=[
             [
                 row["model"], row["role"], _model_source(row["repo_id"]), row["revision"] or "–",
@@ -81,6 +83,7 @@ def _base_models(reading: Reading, models: Sequence[str]) -> Table | None:
             for row in rows
         ],
         numeric=frozenset({5}),
+        names=frozenset({0, 2}),
     )  # fmt: skip
 
 
@@ -91,13 +94,17 @@ def _model_source(repo_id: str | None) -> Cell:
 
 
 def _adapters(reading: Reading, variants: Sequence[str]) -> Table | None:
-    trained = [row for row in reading.all_rows("training.adapter", of=list(variants)).to_pylist() if row["sha256"]]
+    trained = [
+        row for row in reading.all_rows("training.adapter", of=list(variants)).to_pylist() if row["sha256"]
+    ]
     if not trained:
         return None
     rows = []
     for row in trained:
         made = json.loads(row["provenance"])
-        libraries = ", ".join(f"{name} {version}" for name, version in sorted(made.get("libraries", {}).items()))
+        libraries = ", ".join(
+            f"{name} {version}" for name, version in sorted(made.get("libraries", {}).items())
+        )
         rows.append(
             [
                 row["variant"], f"{row['steps']:,}", row["sha256"], made.get("dataset", "–"),
@@ -111,6 +118,7 @@ def _adapters(reading: Reading, variants: Sequence[str]) -> Table | None:
                  "base weights", "settings", "libraries"),
         rows=rows,
         numeric=frozenset({1}),
+        names=frozenset({0, 3}),
     )  # fmt: skip
 
 
@@ -121,32 +129,31 @@ def _version(library: str) -> str:
         return "not installed as a package"
 
 
+_CTD_ARTICLE = (
+    "Davis AP, Wiegers TC, Sciaky D, Barkalow F, Strong M, Wyatt B, Wiegers J, McMorran R, Abrar S, Mattingly CJ. "
+    "Comparative Toxicogenomics Database's 20th anniversary: update 2025. Nucleic Acids Research 2025, "
+    "53(D1):D1328–D1334."
+)
+_PAPER = (
+    "Ziad, Khan and Karim 2025. Quantifying the Structural Alignment of LLM Embeddings with a Biomedical Knowledge "
+    "Graph Following QLoRA Fine-Tuning. BRAC University."
+)
+_TERMS = ". Who publishes a study that relies on CTD data cites CTD, links to the records that are shown, "
+
+
 def citation_section() -> Section:
-    """Return whom to cite, and CTD's terms."""
-    return Section(
-        key="citation",
-        title="Sources to cite",
-        blocks=[
-            Text(
-                parts=(
-                    "Data: Davis AP, Wiegers TC, Sciaky D, Barkalow F, Strong M, Wyatt B, Wiegers J, McMorran R, "
-                    "Abrar S, Mattingly CJ. Comparative Toxicogenomics Database's 20th anniversary: update 2025. "
-                    "Nucleic Acids Research 2025, 53(D1):D1328–D1334. ",
-                    Link(text="Comparative Toxicogenomics Database", href="https://ctdbase.org/"),
-                    ", MDI Biological Laboratory and NC State University. ",
-                    Link(text="How CTD asks to be cited", href="https://ctdbase.org/about/publications/#citing"),
-                    "; ",
-                    Link(text="CTD's terms", href="https://ctdbase.org/about/legal.jsp"),
-                    ". Who publishes a study that relies on CTD data cites CTD, links to the records that are shown, ",
-                    Link(text="tells CTD", href="https://ctdbase.org/help/contact.go"),
-                    " and gives it access to the publication.",
-                )
-            ),
-            Text(
-                parts=(
-                    "Study: Ziad, Khan and Karim 2025. Quantifying the Structural Alignment of LLM Embeddings with "
-                    "a Biomedical Knowledge Graph Following QLoRA Fine-Tuning. BRAC University.",
-                )
-            ),
-        ],
+    """Return whom to cite, and what CTD's terms ask."""
+    data = Text(
+        parts=(
+            f"Data: {_CTD_ARTICLE} ",
+            Link(text="Comparative Toxicogenomics Database", href="https://ctdbase.org/"),
+            "; ",
+            Link(text="how CTD asks to be cited", href="https://ctdbase.org/about/publications/#citing"),
+            "; ",
+            Link(text="CTD's terms", href="https://ctdbase.org/about/legal.jsp"),
+            _TERMS,
+            Link(text="tells CTD", href="https://ctdbase.org/help/contact.go"),
+            " and gives it access to the publication.",
+        )
     )
+    return Section(key="citation", title="Sources to cite", blocks=[data, Text(parts=(f"Study: {_PAPER}",))])

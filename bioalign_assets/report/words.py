@@ -8,13 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from bioalign_assets.report.numbers import interval
+
 __all__ = ["QUESTION", "answer", "cautions"]
 
 QUESTION = (
     "The question: does fine-tuning a language model with QLoRA make it tell CTD's curated gene-disease "
     "associations from generated ones, better than baselines that never read a sentence?"
 )
-_POPULARITY = "which only counts how often a gene and a disease occur among the training positives"
+_POPULARITY = "That baseline only counts how often a gene and a disease occur among the training positives."
 
 Row = Mapping[str, Any]
 
@@ -78,31 +80,32 @@ def _best(rows: Sequence[Row]) -> Row:
 
 def _verdict(asked: Mapping[str, Sequence[Row]]) -> str:
     """Say on which test sets any model at all beats popularity."""
-    flags = {name: [row["is_above_popularity"] for row in rows if _is_model(row)] for name, rows in asked.items()}
+    flags = {
+        name: [row["is_above_popularity"] for row in rows if _is_model(row)] for name, rows in asked.items()
+    }
     judged = [name for name, found in flags.items() if any(flag is not None for flag in found)]
     above = [name for name in judged if any(flags[name])]
     if not judged:
         return "Whether a model beats popularity is open: that baseline has not been run."
-    everywhere = "the test set" if len(judged) == 1 else f"all {len(judged)} test sets"
+    everywhere = judged[0] if len(judged) == 1 else f"all {len(judged)} test sets"
     if not above:
-        where = "the test set" if len(judged) == 1 else f"any of the {len(judged)} test sets"
-        return f"No model beats the popularity baseline, {_POPULARITY}, on {where}."
+        where = judged[0] if len(judged) == 1 else f"any of the {len(judged)} test sets"
+        return f"No model beats the popularity baseline on {where}. {_POPULARITY}"
     if len(above) == len(judged):
-        return f"A model beats the popularity baseline, {_POPULARITY}, on {everywhere}."
+        return f"A model beats the popularity baseline on {everywhere}. {_POPULARITY}"
     others = [name for name in judged if name not in above]
     return (
-        f"A model beats the popularity baseline, {_POPULARITY}, on {len(above)} of {len(judged)} test sets "
-        f"({_listed(above)}); on {_listed(others)} none does."
+        f"A model beats the popularity baseline on {len(above)} of {len(judged)} test sets ({_listed(above)}); "
+        f"on {_listed(others)} none does. {_POPULARITY}"
     )
 
 
 def _on_test_set(name: str, rows: Sequence[Row]) -> list[str]:
     row = _best(rows)
     prompt = f", {row['prompt']} prompt" if row["prompt"] else ""
-    sentences = [
-        f"On {name} the best model is {_who(row)} ({row['role']}{prompt}): AUROC {_interval(row, 'auroc')}, "
-        f"accuracy {row['accuracy']:.1%}, n = {row['n']:,}."
-    ]
+    area = interval(row["auroc"], row["auroc_ci_low"], row["auroc_ci_high"])
+    best = f"On {name} the best model is {_who(row)} ({row['role']}{prompt})"
+    sentences = [f"{best}: AUROC {area}, accuracy {row['accuracy']:.1%}, n = {row['n']:,}."]
     popularity = next((each for each in rows if not _is_model(each) and each["model"] == "popularity"), None)
     if popularity is not None and row["is_above_popularity"] is not None:
         does = "beats" if row["is_above_popularity"] else "does not beat"
@@ -113,23 +116,19 @@ def _on_test_set(name: str, rows: Sequence[Row]) -> list[str]:
     if row["lift"] is None:
         sentences.append("No baseline has been run on this test set.")
         return sentences
-    lift = f"{row['lift']:+.3f} [{row['lift_ci_low']:+.3f}, {row['lift_ci_high']:+.3f}]"
-    best = f"the best baseline, {row['best_baseline']}"
+    lift = interval(row["lift"], row["lift_ci_low"], row["lift_ci_high"], is_change=True)
+    rival = f"the best baseline, {row['best_baseline']}"
     if row["lift_ci_low"] > 0:
-        sentences.append(f"It beats {best}: the lift is {lift}, above 0 with its whole interval.")
+        sentences.append(f"It beats {rival}: the lift is {lift}, above 0 with its whole interval.")
     elif row["lift_ci_high"] < 0:
-        sentences.append(f"It does not beat {best}, but lies below it: the lift is {lift}.")
+        sentences.append(f"It does not beat {rival}, but lies below it: the lift is {lift}.")
     else:
-        sentences.append(f"It does not surely beat {best}: the lift is {lift}, which may be none.")
+        sentences.append(f"It does not surely beat {rival}: the lift is {lift}, which may be none.")
     return sentences
 
 
 def _who(row: Row) -> str:
     return f"{row['model']}@{row['experiment']}"
-
-
-def _interval(row: Row, name: str) -> str:
-    return f"{row[name]:.3f} [{row[f'{name}_ci_low']:.3f}, {row[f'{name}_ci_high']:.3f}]"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -171,7 +171,9 @@ def lifts(*, model=0.9, half=0.03, **baselines):
     (of_model,) = [row for row in found if row["role"] != "baseline"]
     for row in found:
         if row["role"] == "baseline":
-            assert [row[name] for name in ("best_baseline", "lift", "lift_ci_low", "lift_ci_high")] == [None] * 4
+            assert [row[name] for name in ("best_baseline", "lift", "lift_ci_low", "lift_ci_high")] == [
+                None
+            ] * 4
     return of_model
 
 

@@ -124,7 +124,7 @@ def test_the_interval_holds_the_mean_and_is_never_narrower_than_one_seeds(values
     rows = [figure("m", n, "auroc", v, half=half) for n, v in zip(names, values, strict=True)]
     (row,) = pooled(rows, s0=tuple(names))
     assert row["ci_low"] <= row["mean"] <= row["ci_high"]
-    if 0 < row["ci_low"] and row["ci_high"] < 1:
+    if row["ci_low"] > 0 and row["ci_high"] < 1:
         assert row["ci_high"] - row["ci_low"] >= 2 * half - 1e-9
 
 
