@@ -95,7 +95,8 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
         for variant in study.variants
         if left_out.isdisjoint(study.datasets_of(variant))
     ]
-    runs.append(PlannedRun(title="report", assets=("report.improvements", "report.leaderboard")))
+    report = ("report.improvements", "report.leaderboard", "report.seeds", "report.study")
+    runs.append(PlannedRun(title="report", assets=report))
     return runs
 
 

@@ -31,6 +31,7 @@ __all__ = ["Page", "study_page"]
 class Page:
     """A page and what is on it.
 
+    :param summary: the sentences of its first paragraph
     :param sections: titles, in order
     :param figures: how many
     :param tables: how many partitions of tables it was made from
@@ -38,6 +39,7 @@ class Page:
     """
 
     html: str
+    summary: tuple[str, ...]
     sections: tuple[str, ...]
     figures: int
     tables: int
@@ -76,15 +78,17 @@ def study_page(tables: Tables, *, study: Study) -> Page:
     )
     sections = [section for section in possible if section is not None]
     is_synthetic = any(row["is_synthetic"] for row in release)
+    summary = (QUESTION, *answer(leaderboard), *cautions(leaderboard, is_synthetic=is_synthetic))
     html = _render(
         study=study,
-        summary=[QUESTION, *answer(leaderboard), *cautions(leaderboard, is_synthetic=is_synthetic)],
+        summary=summary,
         sections=sections,
         missing=missing,
         release=_release_line(release),
     )
     return Page(
         html=html,
+        summary=summary,
         sections=tuple(section.title for section in sections),
         figures=album.count,
         tables=len(reading.versions),

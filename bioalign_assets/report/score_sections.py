@@ -40,7 +40,7 @@ def leaderboard_section(leaderboard: pa.Table, *, album: Album) -> Section:
         if prompt:
             figure = leaderboard_figure(leaderboard, test_set=test_set, prompt=prompt)
             caption = f"Ranking by AUROC on {named}; dashed lines are baselines (figure 10 of the paper)."
-            blocks.append(album.picture(figure, caption=caption))
+            blocks.append(album.picture(figure, caption=caption, width=6.2))
         blocks.append(
             Table(
                 caption=f"Ranking on {named}",
