@@ -31,7 +31,8 @@ __all__ = ["build_assets"]
 
 _READ_BY_PAGE = (
     "ctd.release", "ctd.changes", "curation.pairs", "curation.profile", "models.base", "training.adapter",
-    "training.log", "inference.answers", *METRIC_TABLES, "evaluation.cluster_map", "evaluation.link_prediction",
+    "training.log", "inference.answers", *METRIC_TABLES, "evaluation.baselines", "evaluation.cluster_map",
+    "evaluation.link_prediction",
     "report.improvements", "report.leaderboard", "report.seeds",
 )  # fmt: skip
 

@@ -57,6 +57,9 @@ def study_page(tables: Tables, *, study: Study) -> Page:
     leaderboard = reading.rows("report.leaderboard")
     improvements = reading.rows("report.improvements")
     release = reading.rows("ctd.release").to_pylist()
+    reading.all_rows(
+        "evaluation.baselines", of=list(study.datasets)
+    )  # behind the ranking, so they are named too
     answered = reading.partitions("inference.answers")
     missing = tuple(variant for variant in variants if variant not in answered)
     possible = (

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioalign_assets.warehouse.atomic import written_aside
+from bioalign_assets.warehouse.atomic import publish_directory, written_aside
 
 __all__ = ["PAGE", "Published", "newest_page", "publish"]
 
@@ -37,10 +37,12 @@ def publish(html: str, *, root: Path) -> Published:
     """
     content = html.encode()
     sha256 = hashlib.sha256(content).hexdigest()
-    page = root / _FOLDER / sha256 / PAGE
-    if not page.is_file():
-        with written_aside(page) as aside:
-            aside.write_bytes(content)
+
+    def build(folder: Path) -> str:
+        (folder / PAGE).write_bytes(content)
+        return sha256
+
+    page = publish_directory(root / _FOLDER, build) / PAGE
     with written_aside(newest_page(root)) as aside:
         shutil.copyfile(page, aside)
     return Published(path=page.relative_to(root).as_posix(), sha256=sha256, bytes=len(content))
