@@ -68,7 +68,7 @@ def text_lengths_by_label(pairs: pa.Table) -> Figure:
         name = _NAMES[label] + middle
         axes.hist(chosen, bins=edges, histtype="stepfilled", alpha=0.25, color=_COLOURS[label])
         axes.hist(chosen, bins=edges, histtype="step", linewidth=1.6, color=_COLOURS[label], label=name)
-    figure.legend(frameon=False, loc="outside lower center", ncols=2)  # lengths leave no free corner
+    figure.legend(frameon=False, loc="outside lower center")  # lengths leave no free corner
     _dress(
         axes,
         title=f"Text lengths of {_name(pairs)}",
