@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 import warnings
+import webbrowser
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from bioalign_assets.automation.shown import (
 from bioalign_assets.curation.paper_files import write_paper_files
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.evaluation.metric_page import metric_page
+from bioalign_assets.report.publish import newest_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.terminal import keep_terminal
@@ -138,6 +140,25 @@ def status(*, only_stale: bool) -> None:
 def leaderboard() -> None:
     """Print the leaderboard of the warehouse."""
     _print_leaderboard(Settings.from_environment(), console=_console())
+
+
+@cli.command()
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser too.")
+def report(*, opens: bool) -> None:
+    """Print where the report lies: one HTML page on the whole study, readable without a network."""
+    settings = Settings.from_environment()
+    page = newest_page(settings.warehouse)
+    if not page.is_file():
+        raise BioAlignError(
+            f"Report in {settings.warehouse}", found="no page", expected="a study that has run",
+            remedy="Run `make demo` (or `bioalign demo`) first, or materialise report/study.",
+        )  # fmt: skip
+    click.echo(str(page))
+    if opens and not webbrowser.open(page.as_uri()):
+        raise BioAlignError(
+            str(page), found="no browser on this machine", expected="one to open the page with",
+            remedy="Copy the file to a machine that has one: it needs nothing else.",
+        )  # fmt: skip
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -382,6 +403,7 @@ def _where_next(settings: Settings) -> str:
         ".sql('from report.leaderboard'))"
     )
     return f"""Where to look next
+  the report, one HTML page:   {newest_page(shown)}    (or: bioalign report --open)
   the runs, plots and checks:  make dev              (or: bioalign dev)
   the tables, in SQL:          .venv/bin/python -c "{query}"
   what every column means:     docs/data_dictionary.md

@@ -111,7 +111,8 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
         and study.experiments[untuned.experiment].in_demo
         and left_out.isdisjoint((*study.datasets_of(variant), *study.datasets_of(untuned)))
     ]
-    runs.append(PlannedRun(title="report", assets=("report.improvements", "report.leaderboard")))
+    report = ("report.improvements", "report.leaderboard", "report.seeds", "report.study")
+    runs.append(PlannedRun(title="report", assets=report))
     return runs
 
 
@@ -145,7 +146,7 @@ def working_alone(study: Study, *, settings: Settings) -> Iterator[dg.DagsterIns
     try:
         with lock.acquire(timeout=0):
             rebuild_catalogue(Tables(settings.warehouse))
-            for folder in ("adapters", "models"):
+            for folder in ("adapters", "models", "report"):
                 remove_leftovers(settings.warehouse / folder)
             instance = open_instance(settings.warehouse)
             mend_killed_runs(instance)

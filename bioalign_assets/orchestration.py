@@ -211,14 +211,14 @@ def schema_checks(
 
 
 def fits_schema(rows: pa.Table, *, schema: TableSchema) -> Finding:
-    """Return whether rows fit a schema, are there at all, and have unique keys."""
+    """Return whether rows fit a schema, are there at all (where they must be), and have unique keys."""
     conform(rows, schema=schema)
     repeated = 0
     if schema.unique:
         distinct = rows.select(list(schema.unique)).group_by(list(schema.unique)).aggregate([])
         repeated = len(rows) - len(distinct)
     return Finding(
-        passed=repeated == 0 and len(rows) > 0,
+        passed=repeated == 0 and (len(rows) > 0 or schema.may_be_empty),
         summary=f"{len(rows):,} rows, {repeated} of them repeat a key ({', '.join(schema.unique) or 'no key'})",
         counts={"rows": len(rows), "repeated_keys": repeated},
     )

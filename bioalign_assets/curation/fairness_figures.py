@@ -25,17 +25,20 @@ _THOUSANDS = StrMethodFormatter("{x:,.0f}")
 _MOST_CLASSES = 40
 
 
-def frequencies(pairs: pa.Table) -> Figure:
+def frequencies(pairs: pa.Table, *, stacked: bool = False) -> Figure:
     """Return in how many positives and in how many negatives each gene and each disease of training stands.
 
     On the diagonal a name says nothing about the label; how many names share a place is told by the area.
 
     :param pairs: ``curation.pairs`` of one dataset
+    :param stacked: genes over diseases, for a narrow page, instead of side by side
     """
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    figure = Figure(figsize=(5.6, 8.6) if stacked else (9, 4.4), layout="constrained")
     train = pairs.filter(pc.equal(pairs["split"], "train"))
-    figure.suptitle(f"Frequency in training: positives against negatives of {_name(pairs)}")
-    for axes, (kinds, column) in zip(figure.subplots(1, 2), NAMES.items(), strict=True):
+    between = "\n" if stacked else " "
+    figure.suptitle(f"Frequency in training: positives against negatives{between}of {_name(pairs)}")
+    panels = figure.subplots(2, 1) if stacked else figure.subplots(1, 2)
+    for axes, (kinds, column) in zip(panels, NAMES.items(), strict=True):
         places, weights = _frequency_places(train, column=column)
         largest = int(places.max(initial=1))
         axes.plot([0, largest], [0, largest], color="#595959", linewidth=1, label="equally often")

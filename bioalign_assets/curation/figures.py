@@ -68,7 +68,7 @@ def text_lengths_by_label(pairs: pa.Table) -> Figure:
         name = _NAMES[label] + middle
         axes.hist(chosen, bins=edges, histtype="stepfilled", alpha=0.25, color=_COLOURS[label])
         axes.hist(chosen, bins=edges, histtype="step", linewidth=1.6, color=_COLOURS[label], label=name)
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center")  # lengths leave no free corner
     _dress(
         axes,
         title=f"Text lengths of {_name(pairs)}",
@@ -79,15 +79,20 @@ def text_lengths_by_label(pairs: pa.Table) -> Figure:
     return figure
 
 
-def most_frequent_entities(pairs: pa.Table) -> Figure:
+def most_frequent_entities(pairs: pa.Table, *, stacked: bool = False) -> Figure:
     """Return the genes and the diseases that stand in most rows, as bars divided by label (figure 4).
 
     :param pairs: ``curation.pairs`` of one dataset
+    :param stacked: genes over diseases, for a narrow page, instead of side by side
     """
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    figure.suptitle(f"Most frequent genes and diseases of {_name(pairs)}")
+    figure = Figure(figsize=(7, 9) if stacked else (12, 6), layout="constrained")
+    between = "\n" if stacked else " "
+    figure.suptitle(f"Most frequent genes and diseases{between}of {_name(pairs)}")
     for axes, column, title in zip(
-        figure.subplots(1, 2), ("gene_symbol", "disease_name"), ("genes", "diseases"), strict=True
+        figure.subplots(2, 1) if stacked else figure.subplots(1, 2),
+        ("gene_symbol", "disease_name"),
+        ("genes", "diseases"),
+        strict=True,
     ):
         names, totals = zip(*most_frequent(pairs, column=column), strict=True)
         rows = pairs.filter(pc.is_in(pairs[column], value_set=pa.array(names)))

@@ -71,7 +71,7 @@ def confusion_matrix(answers: pa.Table) -> Figure:
                 ha="center",
                 va="center",
                 fontsize=12,
-                color="white" if share > 0.5 else "black",
+                color="white" if share > 0.5 else "#111111",  # on its cell, whatever the page's ground
             )
         axes.set_xticks([0, 1], ["true", "false"])
         axes.set_yticks([0, 1], ["true", "false"])

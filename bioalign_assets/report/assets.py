@@ -1,6 +1,6 @@
-"""Dagster assets of the report room: tuned against untuned, and the ranking with the baselines in it.
+"""Dagster assets of the report room: tuned against untuned, the ranking with its baselines, seeds pooled, the page.
 
-Both are computed in SQL over the warehouse's DuckDB catalogue, from whatever variants are there: a variant that
+The tables are computed in SQL over the warehouse's DuckDB catalogue, from whatever variants are there: a variant that
 was never run is no reason to show nothing.
 """
 
@@ -8,12 +8,18 @@ from collections.abc import Mapping
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 from dagster_duckdb import DuckDBResource
 
 from bioalign_assets.evaluation.figures import tsne_pair
 from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.report.figures import leaderboard_figure
+from bioalign_assets.report.model_figures import loss_curves
+from bioalign_assets.report.page import study_page
+from bioalign_assets.report.picture_sections import comparison_pictures
+from bioalign_assets.report.publish import newest_page, publish
+from bioalign_assets.report.seeds import METRIC_TABLES, pooled_seeds, seed_groups, stored_figures
 from bioalign_assets.report.tables import improvements as improvements_table
 from bioalign_assets.report.tables import leaderboard as leaderboard_table
 from bioalign_assets.study import UNTUNED, Study
@@ -23,11 +29,26 @@ from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["build_assets"]
 
-_VARIANT_METRICS = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
+_READ_BY_PAGE = (
+    "ctd.release", "ctd.changes", "curation.pairs", "curation.profile", "models.base", "training.adapter",
+    "training.log", "inference.answers", *METRIC_TABLES, "evaluation.baselines", "evaluation.cluster_map",
+    "evaluation.comparisons", "report.improvements", "report.leaderboard", "report.seeds",
+)  # fmt: skip
 
 
-def _all_partitions(name: str) -> dg.AssetDep:
-    return dg.AssetDep(dg.AssetKey(["evaluation", name]), partition_mapping=dg.AllPartitionMapping())
+def _all_partitions(room: str, name: str) -> dg.AssetDep:
+    return dg.AssetDep(dg.AssetKey([room, name]), partition_mapping=dg.AllPartitionMapping())
+
+
+def _read_by_page() -> list[dg.AssetDep]:
+    """Return what the page is made from; a table that this version does not have is left out."""
+    schemas = [TABLES[name] for name in dict.fromkeys(_READ_BY_PAGE) if name in TABLES]
+    return [
+        _all_partitions(schema.room, schema.name)
+        if schema.partitioned_by
+        else dg.AssetDep(dg.AssetKey([schema.room, schema.name]))
+        for schema in schemas
+    ]
 
 
 def build_assets(study: Study) -> list[dg.AssetsDefinition]:
@@ -41,17 +62,30 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             kinds={"duckdb", "matplotlib"},
             description="Each metric of each tuned model beside the same model untuned (Table 2, figures 11 and 12).",
         ),
-        deps=[_all_partitions(name) for name in (*_VARIANT_METRICS, "cluster_map", "comparisons")],
+        deps=[
+            *(
+                _all_partitions(*name.split("."))
+                for name in (*METRIC_TABLES, "evaluation.cluster_map", "evaluation.comparisons")
+            ),
+            settings_dep("models", all_partitions=True),
+        ],
         code_version="2",
     )
     def improvements(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
             rows = improvements_table(connection)
+            figures = stored_figures(connection)
+        compared = {
+            name: dg.MetadataValue.md(markdown_image(figure, title=caption))
+            for name, caption, figure in comparison_pictures(
+                figures.filter(pc.is_in(figures["model"], pa.array(list(roles)))), rows, roles=roles
+            )
+        }
         return materialized(
             rows,
             full_name="report.improvements",
             warehouse=warehouse,
-            metadata=_maps(warehouse),
+            metadata={**compared, **_maps(warehouse)},
         )
 
     @dg.asset(
@@ -64,11 +98,11 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             ),
         ),
         deps=[
-            _all_partitions("zero_shot"),
-            _all_partitions("baselines"),
+            _all_partitions("evaluation", "zero_shot"),
+            _all_partitions("evaluation", "baselines"),
             settings_dep("models", all_partitions=True),
         ],
-        code_version="1",
+        code_version="2",
     )
     def leaderboard(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
@@ -84,7 +118,81 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             )
         return materialized(rows, full_name="report.leaderboard", warehouse=warehouse, metadata=figures)
 
-    return [improvements, leaderboard]
+    @dg.asset(
+        **asset_arguments(
+            "report.seeds",
+            kinds={"duckdb"},
+            description=(
+                "Each metric over the experiments that differ in their seed alone: its mean, how far seeds differ, and "
+                "an interval over seeds and test rows. No rows where a study has no such experiments."
+            ),
+        ),
+        deps=[
+            *(_all_partitions(*name.split(".")) for name in METRIC_TABLES),
+            settings_dep("training", all_partitions=True),
+        ],
+        code_version="1",
+    )
+    def seeds(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
+        with duckdb.get_connection() as connection:
+            figures = stored_figures(connection)
+        groups = seed_groups(study.experiments)
+        return materialized(
+            pooled_seeds(figures, groups=groups),
+            full_name="report.seeds",
+            warehouse=warehouse,
+            metadata={"groups": dg.MetadataValue.json({name: list(names) for name, names in groups.items()})},
+        )
+
+    @dg.asset(
+        **asset_arguments(
+            "report.study",
+            kinds={"html", "matplotlib"},
+            description=(
+                "The report: one HTML page that needs nothing else, with the answer in words, all tables and figures, "
+                "and the versions of everything behind them. `bioalign report` tells where it lies."
+            ),
+        ),
+        deps=[
+            *_read_by_page(),
+            settings_dep("models", all_partitions=True),
+            settings_dep("training", all_partitions=True),
+        ],
+        code_version="1",
+    )
+    def study_report(warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        page = study_page(warehouse.tables, study=study)
+        published = publish(page.html, root=warehouse.root)
+        row = {
+            "path": published.path, "sha256": published.sha256, "bytes": published.bytes,
+            "sections": list(page.sections), "figures": page.figures, "tables": page.tables,
+            "missing": list(page.missing),
+        }  # fmt: skip
+        return materialized(
+            pa.Table.from_pylist([row], schema=TABLES["report.study"].arrow),
+            full_name="report.study",
+            warehouse=warehouse,
+            metadata={
+                "page": dg.MetadataValue.path(str(warehouse.root / published.path)),
+                "newest": dg.MetadataValue.path(str(newest_page(warehouse.root))),
+                "summary": " ".join(page.summary),
+                **_losses(warehouse),
+            },
+        )
+
+    return [improvements, leaderboard, seeds, study_report]
+
+
+def _losses(warehouse: Warehouse) -> Mapping[str, dg.MarkdownMetadataValue]:
+    """Return the loss curves of each model, by model and picture."""
+    log = warehouse.tables.read(TABLES["training.log"])
+    return {
+        f"losses_{model}_{number}": dg.MetadataValue.md(
+            markdown_image(figure, title=f"Training losses of {model}")
+        )
+        for model in sorted({variant.split("@")[0] for variant in log["variant"].to_pylist()})
+        for number, figure in enumerate(loss_curves(log, model=model), start=1)
+    }
 
 
 def _maps(warehouse: Warehouse) -> Mapping[str, dg.MarkdownMetadataValue]:

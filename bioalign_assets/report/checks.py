@@ -9,4 +9,4 @@ __all__ = ["build_checks"]
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
-    return schema_checks(["report.improvements", "report.leaderboard"])
+    return schema_checks(["report.improvements", "report.leaderboard", "report.seeds", "report.study"])

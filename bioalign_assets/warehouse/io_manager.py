@@ -57,7 +57,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         rows = self.warehouse.tables.read(schema, partitions=partitions)
         missing: list[str] = []
         if partitions is None:
-            missing = [] if len(rows) or schema.full_name in _MAY_BE_EMPTY else ["the table"]
+            missing = [] if len(rows) or schema.may_be_empty else ["the table"]
         elif schema.partitioned_by is not None:
             there = set(pc.unique(rows[schema.partitioned_by]).to_pylist())
             missing = [key for key in partitions if key not in there]
@@ -69,6 +69,3 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                 remedy=f"Materialise {schema.room}/{schema.name} for {', '.join(missing)} first.",
             )
         return rows
-
-
-_MAY_BE_EMPTY = {"ctd.changes"}

@@ -66,6 +66,8 @@ class TableSchema:
     unique: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     """Columns that rows are kept in the order of; those of ``unique`` by default"""
+    may_be_empty: bool = False
+    """Whether no rows at all are a right answer: nothing changed, no seeds to pool"""
     by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -126,17 +128,18 @@ _PROMPT = _c(
     "Prompt that was asked: unseen (never trained on) or training; empty where the figure needs no prompt",
     nullable=True,
 )
+_SCOPE = _c(
+    "scope",
+    TEXT,
+    "Rows that were scored: sample (the evaluation sample, the same rows for all models), full (the whole test split), or that part of it whose gene, disease or both stand in no training row",
+    allowed=("sample", "full", "gene-unseen", "disease-unseen", "both-unseen"),
+)
 _METRICS = (
     _MODEL,
     _EXPERIMENT,
     _TEST_SET,
     _PROMPT,
-    _c(
-        "scope",
-        TEXT,
-        "Rows that were scored: sample (the evaluation sample, the same rows for all models), full (the whole test split), or that part of it whose gene, disease or both stand in no training row",
-        allowed=("sample", "full", "gene-unseen", "disease-unseen", "both-unseen"),
-    ),
+    _SCOPE,
     _c("metric", TEXT, "Name of the metric; docs/metrics.md has its formula, range and direction"),
     _c("value", REAL, "The figure"),
     _c("ci_low", REAL, "Lower end of the 95% bootstrap interval", nullable=True),
@@ -190,7 +193,7 @@ _ALL: tuple[TableSchema, ...] = (
         ),
     ),
     TableSchema(
-        room="ctd", name="changes", row="One association that differs from the release before",
+        room="ctd", name="changes", row="One association that differs from the release before", may_be_empty=True,
         columns=(
             _c("change", TEXT, "What happened to it", allowed=("added", "removed", "changed")),
             _GENE_SYMBOL, _GENE_ID, _DISEASE_NAME, _DISEASE_ID,
@@ -353,7 +356,7 @@ _ALL: tuple[TableSchema, ...] = (
         partitioned_by="dataset", columns=(_DATASET, *_METRICS), unique=_METRICS_UNIQUE,
     ),
     TableSchema(
-        room="report", name="improvements", row="One metric of a tuned model beside the same model untuned (Table 2 of the paper)",
+        room="report", name="improvements", row="One metric of a tuned model beside the same model untuned (Table 2 of the paper)", may_be_empty=True,
         columns=(
             _c("model", TEXT, "Name of the model in the study file"), _EXPERIMENT, _TEST_SET, _PROMPT,
             _c("metric", TEXT, "Name of the metric"),
@@ -387,6 +390,10 @@ _ALL: tuple[TableSchema, ...] = (
             _c("accuracy_ci_high", REAL, "Upper end of its 95% bootstrap interval", minimum=0, maximum=1),
             _c("is_above_popularity", FLAG, "Whether the whole AUROC interval lies above the popularity baseline's AUROC on the same test set; empty for baselines", nullable=True),
             _c("is_tiny", FLAG, "Whether this is a tiny model, for running everything and not for science"),
+            _c("best_baseline", TEXT, "The baseline with the highest AUROC on the same test set; empty for baselines", nullable=True),
+            _c("lift", REAL, "AUROC minus that of the best baseline, to 4 decimals; empty for baselines", nullable=True, minimum=-1, maximum=1),
+            _c("lift_ci_low", REAL, "Lower end of its 95% interval, model and baseline taken as independent (wider than a paired one)", nullable=True),
+            _c("lift_ci_high", REAL, "Upper end of its 95% interval", nullable=True),
             _c("n", INTEGER, "Test statements that were scored", unit="rows", minimum=1),
             _c("auroc", REAL, "Area under the ROC curve of p_true, to 4 decimals (all digits in evaluation.zero_shot)", minimum=0, maximum=1),
             _c("auroc_ci_low", REAL, "Lower end of its 95% bootstrap interval", minimum=0, maximum=1),
@@ -394,6 +401,35 @@ _ALL: tuple[TableSchema, ...] = (
         ),
         unique=("test_set", "prompt", "model", "experiment"),
         order=("test_set", "prompt", "rank", "model", "experiment"),
+    ),
+    TableSchema(
+        room="report", name="seeds", row="One metric over the experiments of a model that differ in their seed alone, pooled",
+        unique=("model", "experiment", "test_set", "prompt", "scope", "metric"), may_be_empty=True,
+        columns=(
+            _c("model", TEXT, "Name of the model in the study file"),
+            _c("experiment", TEXT, "Name of the group: that of its experiment with the lowest seed"),
+            _c("experiments", TEXTS, "The experiments that were pooled, by seed"),
+            _TEST_SET, _PROMPT, _SCOPE,
+            _c("metric", TEXT, "Name of the metric; docs/metrics.md has its formula, range and direction"),
+            _c("seeds", INTEGER, "Experiments behind the mean", unit="experiments", minimum=2),
+            _c("mean", REAL, "Mean over the seeds"),
+            _c("sd", REAL, "Standard deviation between the seeds (n - 1 in the denominator)", minimum=0),
+            _c("ci_low", REAL, "Lower end of the 95% interval of the mean, over seeds and test rows; empty where a figure has no interval", nullable=True),
+            _c("ci_high", REAL, "Upper end of the 95% interval of the mean", nullable=True),
+            _c("n", INTEGER, "Rows behind each figure (the least, where they differ)", unit="rows", minimum=1),
+        ),
+    ),
+    TableSchema(
+        room="report", name="study", row="The report: one HTML page on the whole study (one row)",
+        columns=(
+            _c("path", TEXT, "The page, below the warehouse folder; report/study.html is always the newest"),
+            _c("sha256", TEXT, "SHA-256 of the page's bytes, the same for the same tables"),
+            _c("bytes", INTEGER, "Size of the page", unit="bytes", minimum=1),
+            _c("sections", TEXTS, "Titles of its sections, in order"),
+            _c("figures", INTEGER, "Figures on it", unit="figures", minimum=0),
+            _c("tables", INTEGER, "Partitions of tables that it was made from; the page names each with its data version", minimum=1),
+            _c("missing", TEXTS, "Variants of the study that have no answers yet, and are not on the page"),
+        ),
     ),
 )  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_a_new_release_is_ingested_and_what_is_stale_rerun_once(automated, relea
     assert max(Counter(step.title for step in steps).values()) == 1
     titles = [step.title for step in steps]
     assert titles[:2] == ["ctd.release", "ctd.associations"]
-    assert titles[-2:] == ["report.improvements", "report.leaderboard"]
+    assert titles[-4:] == ["report.improvements", "report.leaderboard", "report.seeds", "report.study"]
     assert "training.adapter + log[tiny-llama@paper]" in titles
     assert not any(UNBUILT in title for title in titles)
     assert "curation.pairs[stable]" in told(steps, "changed")
@@ -57,7 +57,7 @@ def test_a_new_release_is_ingested_and_what_is_stale_rerun_once(automated, relea
 def test_what_comes_out_the_same_makes_nothing_stale(automated, release):
     automated.publish(with_other_omim_ids(release))
     steps = refreshed(automated)
-    assert told(steps, "changed") == {"ctd.release", "ctd.associations", "ctd.changes"}
+    assert told(steps, "changed") == {"ctd.release", "ctd.associations", "ctd.changes", "report.study"}
     assert told(steps, "same") == {
         "curation.pairs[published]", "curation.pairs[stable]",
         "models.base[tiny-llama]", "models.base[tiny-benchmark]",

@@ -25,7 +25,7 @@ SOURCES = {("ctd.release", None), ("ctd.diseases", None)}
 # an untuned variant reads no pairs, and its model was not pre-trained on the release's names: a release is no
 # reason to look at these
 UNTOUCHED = {("training.adapter", "tiny-llama@untuned"), ("training.log", "tiny-llama@untuned")}
-REPORT = {("report.improvements", None), ("report.leaderboard", None)}
+REPORT = {(f"report.{name}", None) for name in ("improvements", "leaderboard", "seeds", "study")}
 
 
 def everything_built(automated):
@@ -84,7 +84,7 @@ def test_a_new_release_reruns_each_partition_once_in_order(automated, release):
     assert automated.failed == []
     assert Counter(launched) == Counter(dict.fromkeys(built - SOURCES - UNTOUCHED, 1))
     assert_in_order(launched, automated.defs)
-    assert set(launched[-2:]) == REPORT
+    assert set(launched[-4:]) == REPORT
     assert automated.of_state("stale") == set()
     # what nobody has asked for stays unbuilt
     assert automated.of_state("missing") - SOURCES == of_variant(UNBUILT)
@@ -94,8 +94,8 @@ def test_a_release_with_identical_pairs_stops_at_curation(automated, release):
     automated.publish(with_other_omim_ids(release))
     automated.ingest()
     launched = automated.settle()
-    # the base models read the names in the associations, and come out the same
-    expected = {("ctd.associations", None), ("ctd.changes", None)}
+    # the base models read the names in the associations, and come out the same; the page tells what changed
+    expected = {("ctd.associations", None), ("ctd.changes", None), ("report.study", None)}
     expected |= {("curation.pairs", name) for name in DATASETS}
     expected |= {("models.base", name) for name in ("tiny-llama", "tiny-benchmark")}
     assert Counter(launched) == Counter(dict.fromkeys(expected, 1))
@@ -148,7 +148,7 @@ def test_a_code_version_with_another_output_reruns_what_follows(automated, monke
     expected = {("curation.pairs", name) for name in DATASETS} | {
         ("curation.profile", name) for name in DATASETS
     }
-    expected |= {("evaluation.baselines", "stable"), ("report.leaderboard", None)}
+    expected |= {("evaluation.baselines", "stable"), ("report.leaderboard", None), ("report.study", None)}
     assert Counter(launched) == Counter(dict.fromkeys(expected, 1))
 
 
@@ -175,7 +175,7 @@ def test_a_release_that_comes_during_a_training_is_not_lost(automated, release, 
     launched = automated.settle()
     assert during[0] == "ingested"
     assert Counter(launched)["training.adapter", "tiny-llama@paper"] == 2
-    assert set(launched[-2:]) == REPORT
+    assert set(launched[-4:]) == REPORT
     assert automated.of_state("stale") == set()
 
 
@@ -273,7 +273,7 @@ def test_an_adapter_that_a_person_builds_starts_nothing_else(automated):
     automated.execute(
         PlannedRun(title="by hand", assets=("training.adapter", "training.log"), partition=UNBUILT)
     )
-    assert automated.settle() == []
+    assert automated.settle() == [("report.study", None)]  # the page names every adapter
     rest = {key for key in of_variant(UNBUILT) if not key[0].startswith("training")}
     assert automated.of_state("missing") - SOURCES == rest
 

@@ -57,11 +57,12 @@ def test_class_balance_bars_are_the_counts(pairs):
 
 
 def test_histograms_hold_every_row(pairs):
-    axes = text_lengths_by_label(pairs).axes[0]
+    drawn = text_lengths_by_label(pairs)
+    axes = drawn.axes[0]
     # a step outline has two corners per bin
     areas = [patch.get_xy()[:, 1] for patch in axes.patches]
     assert sorted(int(y.sum()) // 2 for y in areas)[:2] == [600, 600]
-    assert "median" in axes.get_legend().get_texts()[0].get_text()
+    assert "median" in drawn.legends[0].get_texts()[0].get_text()
 
 
 def test_most_frequent_bars_add_up(pairs):

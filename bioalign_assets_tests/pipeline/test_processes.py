@@ -53,7 +53,7 @@ def test_the_demo_prints_leaderboard_times_and_where_to_look(fresh):
     assert done.returncode == 0, done.stderr
     for part in (
         "Micro study", "10/10", "report", "tiny-llama", "tiny-benchmark", "popularity", "baseline", "AUROC [95%]",
-        "Where the time went", "Where to look next", "make dev", "from report.leaderboard",
+        "Where the time went", "Where to look next", "report/study.html", "make dev", "from report.leaderboard",
         "None of 1 tuned models beats the popularity baseline",
     ):  # fmt: skip
         assert part in done.stdout, part

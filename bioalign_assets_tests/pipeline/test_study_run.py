@@ -138,7 +138,12 @@ def test_every_asset_is_described_for_a_person(micro):
         ("curation.profile", "published", ["class_balance", "text_lengths", "entity_frequency", "evidence"]),
         ("training.log", "tiny-llama@paper", ["loss_curve"]),
         ("evaluation.zero_shot", "tiny-llama@paper", ["confusion_published_unseen"]),
-        ("report.improvements", None, ["tsne_tiny-llama_paper_published"]),
+        (
+            "report.improvements",
+            None,
+            ["tsne_tiny-llama_paper_published", "models_published_unseen", "changes_published"],
+        ),
+        ("report.study", None, ["losses_tiny-llama_1"]),
         ("report.leaderboard", None, ["leaderboard_published_unseen", "leaderboard_published_training"]),
     ],
 )

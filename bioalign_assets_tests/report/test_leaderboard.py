@@ -160,3 +160,46 @@ def test_leaderboard_figure_of_baselines_alone_says_so(board):
 def test_leaderboard_figure_of_a_ranking_that_is_not_there_raises(board):
     with pytest.raises(WarehouseError, match="no rows for test set published and prompt other"):
         leaderboard_figure(board, test_set="published", prompt="other")
+
+
+def lifts(*, model=0.9, half=0.03, **baselines):
+    tables = {
+        "zero_shot": asked("llama", "paper", model, half=half),
+        "baselines": [row for name, value in baselines.items() for row in baseline(name, value, half=0.04)],
+    }
+    found = leaderboard(warehouse(**tables), roles=ROLES, tiny=set()).to_pylist()
+    (of_model,) = [row for row in found if row["role"] != "baseline"]
+    for row in found:
+        if row["role"] == "baseline":
+            assert [row[name] for name in ("best_baseline", "lift", "lift_ci_low", "lift_ci_high")] == [
+                None
+            ] * 4
+    return of_model
+
+
+def test_the_lift_is_over_the_best_baseline_with_both_intervals_in_it():
+    row = lifts(popularity=0.8, ngrams=0.85, majority=0.5)
+    assert (row["best_baseline"], row["lift"]) == ("ngrams", pytest.approx(0.05))
+    # 0.03 and 0.04 as independent: 0.05
+    assert (row["lift_ci_low"], row["lift_ci_high"]) == pytest.approx((0.0, 0.1), abs=1e-9)
+
+
+def test_a_model_below_its_baseline_has_a_negative_lift():
+    row = lifts(model=0.7, popularity=0.9)
+    assert (row["lift"], row["lift_ci_high"]) == pytest.approx((-0.2, -0.15))
+
+
+def test_of_two_best_baselines_the_first_by_name_is_named():
+    assert lifts(popularity=0.85, ngrams=0.85)["best_baseline"] == "ngrams"
+
+
+def test_without_baselines_there_is_no_lift():
+    row = lifts()
+    assert [row[name] for name in ("best_baseline", "lift", "lift_ci_low", "lift_ci_high")] == [None] * 4
+
+
+def test_the_lift_is_over_the_best_baseline_of_the_same_test_set(board):
+    row = block(board, "held-out", "unseen")[1]
+    assert (row["best_baseline"], row["lift"]) == ("popularity", pytest.approx(-0.10))
+    full_is_no_rival = block(board, "published", "unseen")[0]
+    assert full_is_no_rival["lift"] == pytest.approx(0.03)
