@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, chi2  # type: ignore[import-untyped]  # it ships no types
+from scipy.stats import binomtest, chi2
 
 from bioalign_assets.evaluation.confusion import CONFUSION_METRICS, confusion_figures
 from bioalign_assets.evaluation.intervals import percentile_estimate

@@ -7,7 +7,7 @@ correlation of the two tells how much of the ranking is that.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr  # type: ignore[import-untyped]  # it ships no types
+from scipy.stats import spearmanr
 
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.lookup.asking import AskedVariant, trained_label

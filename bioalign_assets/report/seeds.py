@@ -21,7 +21,9 @@ __all__ = ["METRIC_TABLES", "pooled_seeds", "seed_groups", "stored_figures"]
 METRIC_TABLES: tuple[str, ...] = tuple(
     name
     for name, schema in TABLES.items()
-    if schema.room == "evaluation" and schema.partitioned_by == "variant" and "metric" in schema.by_name
+    if schema.room == "evaluation"
+    and schema.partitioned_by == "variant"
+    and {"metric", "scope"} <= set(schema.by_name)
 )
 """The tables that hold figures of variants."""
 _BY = ("model", "test_set", "prompt", "scope", "metric")
