@@ -33,6 +33,7 @@ KINDS = (
     DatasetSpec(name="published-entity-held-out", sampler="published", split="entity"),
     DatasetSpec(name="stable", sampler="stable", split="pair"),
     DatasetSpec(name="stable-entity", sampler="stable", split="entity"),
+    DatasetSpec(name="entity-held-out", sampler="stable", split="entity", negatives="degree-matched"),
     DatasetSpec(name="degree-matched", sampler="stable", split="pair", negatives="degree-matched"),
     DatasetSpec(name="same-class", sampler="stable", split="pair", negatives="same-class"),
 )
@@ -93,6 +94,18 @@ def _demo(folder: Path) -> tuple[pa.Table, pa.Table]:
     return read_associations(release).associations, read_diseases(diseases)
 
 
+def read_release(source: str, *, diseases: Path | None) -> tuple[pa.Table, pa.Table | None]:
+    """Return the associations of a release, and its diseases where they are there.
+
+    :param source: a CTD file, or the word synthetic for the demo release, which has diseases
+    """
+    if source == "synthetic":
+        with tempfile.TemporaryDirectory() as folder:
+            return _demo(Path(folder))
+    associations = read_associations(Path(source)).associations
+    return associations, None if diseases is None else read_diseases(diseases)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.baselines", description=__doc__)
@@ -101,13 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, help="take only so many associations")
     parser.add_argument("--resamples", type=int, default=1000, help="behind each interval")
     options = parser.parse_args(arguments)
-    diseases = None
-    if options.release == "synthetic":
-        with tempfile.TemporaryDirectory() as folder:
-            associations, diseases = _demo(Path(folder))
-    else:
-        associations = read_associations(Path(options.release)).associations
-        diseases = None if options.diseases is None else read_diseases(options.diseases)
+    associations, diseases = read_release(options.release, diseases=options.diseases)
     associations = associations.slice(0, options.rows)
 
     print(f"{machine()}; {Path(options.release).name}, {len(associations):,} associations\n")

@@ -8,6 +8,7 @@ release it makes up the demo's.
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +36,11 @@ def table(associations: pa.Table, *, diseases: pa.Table | None) -> Iterator[tupl
     for kind in KINDS:
         if kind.needs_classes and diseases is None:
             continue
-        classes = disease_classes(diseases, dataset=kind.name) if kind.needs_classes and diseases else None
+        classes = (
+            disease_classes(diseases, dataset=kind.name)
+            if kind.needs_classes and diseases is not None
+            else None
+        )
         pairs = build_dataset(associations, spec=kind, classes=classes)
         rows = profile_dataset(pairs, classes=classes).to_pylist()
         found = {(row["section"], row["name"]): row["value"] for row in rows}
@@ -91,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profiles", description=__doc__)
     parser.add_argument("--release", default=default_source(), help="a CTD file, or the word synthetic")
-    parser.add_argument("--diseases", help="CTD's vocabulary of diseases, which same-class datasets need")
+    parser.add_argument("--diseases", type=Path, help="CTD_diseases.csv.gz of it, for same-class negatives")
     options = parser.parse_args(arguments)
     associations, diseases = read_release(options.release, diseases=options.diseases)
     print(machine())
