@@ -68,9 +68,10 @@ _BY_VARIANT = (
 def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
     """Return the runs that materialise the study, in order.
 
-    Left out are experiments that the study file keeps out of the demo, and what needs a MEDIC that is not there.
+    Left out is what the study file keeps out of the demo, and what needs a MEDIC that is not there.
     """
     left_out = lacking_classes(study, settings=settings)
+    left_out |= {name for name, spec in study.datasets.items() if not spec.in_demo}
     ctd = ["ctd.release", "ctd.associations", "ctd.changes"]
     if _has_diseases(study, settings=settings):
         ctd.append("ctd.diseases")

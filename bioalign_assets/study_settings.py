@@ -52,7 +52,10 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
             name="datasets",
             description="How each dataset is drawn and divided, from the study file.",
             partitioned_by="dataset",
-            values={name: spec.model_dump(mode="json") for name, spec in study.datasets.items()},
+            values={
+                name: spec.model_dump(mode="json", exclude={"in_demo"})
+                for name, spec in study.datasets.items()
+            },
         ),
         SettingsGroup(
             name="models",

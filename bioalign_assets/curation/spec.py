@@ -45,6 +45,11 @@ class DatasetSpec(BaseModel):
         description="Share of the genes, and of the diseases, held out (split = entity)",
     )
 
+    in_demo: bool = Field(
+        default=True,
+        description="Whether `bioalign demo` makes it; otherwise it waits until somebody wants it",
+    )
+
     @model_validator(mode="after")
     def _is_available(self) -> Self:
         if self.sampler == "published" and self.negatives != "uniform":

@@ -95,7 +95,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference")],
-        code_version="1",
+        code_version="2",
     )
     def embeddings(
         context: dg.AssetExecutionContext,
@@ -142,7 +142,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference")],
-        code_version="1",
+        code_version="2",
     )
     def answers(
         context: dg.AssetExecutionContext,
@@ -198,7 +198,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference"), settings_dep("links")],
-        code_version="1",
+        code_version="2",
     )
     def rankings(
         context: dg.AssetExecutionContext,
@@ -258,7 +258,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference")],
-        code_version="1",
+        code_version="2",
     )
     def names(
         context: dg.AssetExecutionContext,

@@ -55,7 +55,8 @@ def evaluation_sample(
         order in which it draws them (the padded mean depends on it); ``stable``: by hash, in the dataset's
         order
     :param seen_texts: texts of another dataset that the model was trained on. Test rows that hold one
-        are taken out first: a model would be asked what it was told.
+        are taken out first: a model would be asked what it was told. So many rows of the other label go with them
+        that both labels keep their shares of the test split.
     :returns: rows with the schema of ``pairs``
     :raises CurationError: if there is no test row, or one label is missing
     """
@@ -64,7 +65,9 @@ def evaluation_sample(
     test = split_rows(pairs, split="test")
     if seen_texts is not None and len(seen_texts):
         seen = pa.array(sorted(seen_texts), pa.string()) if isinstance(seen_texts, set) else seen_texts
-        test = test.filter(pc.invert(pc.is_in(test["text"], value_set=seen)))
+        left = test.filter(pc.invert(pc.is_in(test["text"], value_set=seen)))
+        # what was trained on elsewhere is mostly true pairs: without this nearly all that is left would be false
+        test = _with_shares_of(test, left=left, seed=seed, sampler=sampler) if len(left) < len(test) else left
     sample = test if size >= len(test) else test.take(_draw(test, size=size, seed=seed, sampler=sampler))
     true = pc.sum(pc.equal(sample["label"], 1)).as_py() or 0
     if true in {0, len(sample)}:
@@ -76,6 +79,23 @@ def evaluation_sample(
             "whose test rows the experiment has nearly all trained on.",
         )
     return sample
+
+
+def _with_shares_of(test: pa.Table, *, left: pa.Table, seed: int, sampler: Sampler) -> pa.Table:
+    """Return as many of the rows that are left as keep both labels' shares of the test split, in their order."""
+    is_true = left["label"].to_numpy() == 1
+    share = float(np.mean(test["label"].to_numpy() == 1))
+    there = {True: int(is_true.sum()), False: int((~is_true).sum())}
+    shares = {True: share, False: 1 - share}
+    rows = min((there[label] / shares[label] for label in there if shares[label]), default=0.0)
+    kept = []
+    for label, count in there.items():
+        places = np.flatnonzero(is_true == label)
+        wanted = min(count, round(rows * shares[label]))
+        if wanted < count:
+            places = places[_draw(left.take(places), size=wanted, seed=seed, sampler=sampler)]
+        kept.append(places)
+    return left.take(np.sort(np.concatenate(kept)))
 
 
 def _draw(test: pa.Table, *, size: int, seed: int, sampler: Sampler) -> npt.NDArray[np.integer]:

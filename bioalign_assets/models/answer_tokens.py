@@ -4,6 +4,7 @@ SentencePiece tokenizers give a word one id after a space and another after a ne
 token that follows ``### Response:\n``. So ids are always taken from the tokenised prompt with its answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -11,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from bioalign_assets.curation.prompts import Prompt
 from bioalign_assets.errors import ModelError
 
-__all__ = ["AnswerTokens", "answer_tokens", "encode_answer", "encode_prompt"]
+__all__ = ["AnswerTokens", "answer_tokens", "encode_answer", "encode_answers", "encode_prompt"]
 
 _EXAMPLE = "A is associated with B"
 
@@ -44,18 +45,44 @@ def encode_answer(
 
     :raises ModelError: if the tokens of the prompt change when the answer follows (no border to train at)
     """
-    rendered, add_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
-    answer = prompt.answer(label).lstrip() if is_chat else prompt.answer(label)
-    before = list(tokenizer(rendered, add_special_tokens=add_special)["input_ids"])
-    whole = list(tokenizer(rendered + answer, add_special_tokens=add_special)["input_ids"])
-    if whole[: len(before)] != before or len(whole) == len(before):
-        raise ModelError(
-            f"Tokenizer {tokenizer.name_or_path}",
-            found=f"that the prompt {prompt.name!r} ends in other tokens once {answer!r} follows it",
-            expected="a border between prompt and answer",
-            remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
-        )
-    return whole, len(before)
+    (encoded,) = encode_answers(
+        [text], labels=[label], prompts=[prompt], tokenizer=tokenizer, is_chat=is_chat
+    )
+    return encoded
+
+
+def encode_answers(
+    texts: Sequence[str],
+    *,
+    labels: Sequence[int],
+    prompts: Sequence[Prompt],
+    tokenizer: PreTrainedTokenizerBase,
+    is_chat: bool = False,
+) -> list[tuple[list[int], int]]:
+    """Return what ``encode_answer`` does for each of n statements, several times faster than one by one.
+
+    :raises ModelError: if the tokens of a prompt change when the answer follows (no border to train at)
+    """
+    befores, wholes, adds_special = [], [], True
+    for text, label, prompt in zip(texts, labels, prompts, strict=True):
+        rendered, adds_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
+        answer = prompt.answer(label)
+        befores.append(rendered)
+        wholes.append(rendered + (answer.lstrip() if is_chat else answer))
+    if not befores:
+        return []
+    encoded = [tokenizer(each, add_special_tokens=adds_special)["input_ids"] for each in (befores, wholes)]
+    found = []
+    for before, whole, label, prompt in zip(*encoded, labels, prompts, strict=True):
+        if whole[: len(before)] != before or len(whole) == len(before):
+            raise ModelError(
+                f"Tokenizer {tokenizer.name_or_path}",
+                found=f"that the prompt {prompt.name!r} ends in other tokens once {prompt.answer(label)!r} follows it",
+                expected="a border between prompt and answer",
+                remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
+            )
+        found.append((list(whole), len(before)))
+    return found
 
 
 def answer_tokens(

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from bioalign_assets.curation.prompts import PROMPTS, Prompt, varied_prompt
 from bioalign_assets.errors import CurationError, ModelError
-from bioalign_assets.models.answer_tokens import encode_answer
+from bioalign_assets.models.answer_tokens import encode_answers
 
 __all__ = ["sample_prompts", "tokenise_samples", "training_rows"]
 
@@ -68,8 +68,8 @@ def tokenise_samples(
     :raises ModelError: if a sample is longer than ``max_tokens`` (cutting would drop the answer)
     """
     samples = []
-    for text, label, prompt in zip(texts, labels, prompts, strict=True):
-        ids, border = encode_answer(text, label=label, prompt=prompt, tokenizer=tokenizer)
+    encoded = encode_answers(texts, labels=labels, prompts=prompts, tokenizer=tokenizer)
+    for text, (ids, border) in zip(texts, encoded, strict=True):
         ids.append(tokenizer.eos_token_id)
         if len(ids) > max_tokens:
             raise ModelError(

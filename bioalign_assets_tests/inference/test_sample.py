@@ -74,11 +74,35 @@ def test_seen_texts_are_out_before_the_draw(kind, sampler):
     sample = evaluation_sample(TOY, size=50, seed=1, sampler=sampler, seen_texts=seen)
     assert len(sample) == 50
     assert not set(sample["text"].to_pylist()) & set(test_texts[:100])
-    assert numbers(evaluation_sample(TOY, size=500, seed=1, sampler=sampler, seen_texts=seen)) == [
+    unseen = [
         row
         for row, text in zip(range(0, 1000, 5), test_texts, strict=True)
         if text not in set(test_texts[:100])
     ]
+    rest = numbers(evaluation_sample(TOY, size=500, seed=1, sampler=sampler, seen_texts=seen))
+    assert set(rest) <= set(unseen)
+    assert rest == sorted(rest)
+
+
+@pytest.mark.parametrize("sampler", ["published", "stable"])
+@pytest.mark.parametrize("seen_label", [1, 0])
+def test_labels_keep_their_shares_where_seen_rows_go(sampler, seen_label):
+    """A model that was trained on most true pairs of another split would be asked about false ones only."""
+    test = split_rows(TOY, split="test")
+    labels, texts = test["label"].to_numpy(), test["text"].to_pylist()
+    of_label = np.flatnonzero(labels == seen_label)
+    seen = {texts[i] for i in of_label[: int(0.8 * len(of_label))]}
+    sample = evaluation_sample(TOY, size=10_000, seed=1, sampler=sampler, seen_texts=seen)
+    left = len(of_label) - int(0.8 * len(of_label))
+    assert np.count_nonzero(sample["label"].to_numpy() == seen_label) == left
+    share, found = np.mean(labels == seen_label), left / len(sample)
+    assert abs(found - share) <= 1 / len(sample)
+    assert not set(sample["text"].to_pylist()) & seen
+    # by hash: what is thinned out depends on no other row
+    again = evaluation_sample(
+        TOY.take(range(len(TOY))), size=10_000, seed=1, sampler=sampler, seen_texts=seen
+    )
+    assert again.equals(sample)
 
 
 @pytest.mark.parametrize("nothing", [None, set(), pa.array([], pa.string())])
