@@ -370,13 +370,13 @@ def _interval(row: dict[str, Any], name: str) -> str:
 def _verdict(ranking: Sequence[dict[str, Any]]) -> str:
     """Say plainly whether a tuned model beats counting how often names occur."""
     tuned = [row for row in ranking if row["role"] == "tuned"]
-    better = [row["model"] for row in tuned if row["is_above_popularity"]]
+    better = [f"{row['model']}@{row['experiment']}" for row in tuned if row["is_above_popularity"]]
     if not tuned:
         return "No tuned model has been asked yet."
     if better:
         return f"Above the popularity baseline, interval and all: {', '.join(better)}."
     return (
-        f"None of {len(tuned)} tuned models beats the popularity baseline, "
+        f"None of {len(tuned)} tuned variants beats the popularity baseline, "
         "which only counts how often a gene and a disease occur among the training positives."
     )
 

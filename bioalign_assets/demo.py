@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +42,9 @@ class PlannedRun:
     title: str
     assets: tuple[str, ...]
     partition: str | None = None
+    may_fail: bool = False
+    """Whether the study goes on without it, and ends with its error; what ``needs_it`` is left out then"""
+    needs_it: bool = False
 
     @property
     def selection(self) -> list[dg.AssetKey]:
@@ -72,38 +75,60 @@ def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
     """
     left_out = lacking_classes(study, settings=settings)
     left_out |= {name for name, spec in study.datasets.items() if not spec.in_demo}
-    ctd = ["ctd.release", "ctd.associations", "ctd.changes"]
-    if _has_diseases(study, settings=settings):
-        ctd.append("ctd.diseases")
-    runs = [PlannedRun(title="CTD release", assets=tuple(ctd))]
-    # runs of their own: one run has one set of partitions
-    runs += [
-        PlannedRun(title=f"classes for {name}", assets=("curation.disease_classes",), partition=name)
-        for name, spec in study.datasets.items()
-        if spec.needs_classes and name not in left_out
-    ]
-    runs += [
-        PlannedRun(
-            title=f"dataset {name}",
-            assets=("curation.pairs", "curation.profile", "evaluation.baselines"),
-            partition=name,
-        )
-        for name in study.datasets
-        if name not in left_out
-    ]
+    runs = [PlannedRun(title="CTD release", assets=("ctd.release", "ctd.associations", "ctd.changes"))]
+
+    def needs(datasets: Iterable[str]) -> bool:
+        return any(study.datasets[name].needs_classes for name in datasets)
+
+    def made(*, with_classes: bool) -> list[PlannedRun]:
+        return [
+            PlannedRun(
+                title=f"dataset {name}",
+                assets=("curation.pairs", "curation.profile", "evaluation.baselines"),
+                partition=name,
+                needs_it=with_classes,
+            )
+            for name, spec in study.datasets.items()
+            if name not in left_out and spec.needs_classes == with_classes
+        ]
+
+    runs += made(with_classes=False)
     runs += [
         PlannedRun(title=f"base model {name}", assets=("models.base",), partition=name)
         for name in study.models
     ]
+    hard = made(with_classes=True)
+    if _has_diseases(study, settings=settings):
+        # a run of its own: without MEDIC everything but same-class datasets goes on
+        runs.append(PlannedRun(title="disease vocabulary (MEDIC)", assets=("ctd.diseases",), may_fail=True))
+    # runs of their own: one run has one set of partitions
     runs += [
-        PlannedRun(title=f"variant {variant.key}", assets=_BY_VARIANT, partition=variant.key)
+        PlannedRun(
+            title=f"classes for {run.partition}",
+            assets=("curation.disease_classes",),
+            partition=run.partition,
+            needs_it=True,
+        )
+        for run in hard
+    ]
+    runs += hard
+    runs += [
+        PlannedRun(
+            title=f"variant {variant.key}",
+            assets=_BY_VARIANT,
+            partition=variant.key,
+            needs_it=needs(study.datasets_of(variant)),
+        )
         for variant in study.variants
         if study.experiments[variant.experiment].in_demo and left_out.isdisjoint(study.datasets_of(variant))
     ]
     # after all variants: a comparison reads two of them, in whatever order the file has them
     runs += [
         PlannedRun(
-            title=f"comparison {variant.key}", assets=("evaluation.comparisons",), partition=variant.key
+            title=f"comparison {variant.key}",
+            assets=("evaluation.comparisons",),
+            partition=variant.key,
+            needs_it=needs((*study.datasets_of(variant), *study.datasets_of(untuned))),
         )
         for variant in study.variants
         for untuned in [study.untuned_counterpart(variant)]
@@ -168,14 +193,26 @@ def run_study(
     """Materialise the whole study, run by run; give each run when it has succeeded, its id and wall time in s.
 
     :param runs: those to execute, in order; all of the plan by default
-    :raises BioAlignError: what the first failing asset said; the tables of the last good run stay
+    :raises BioAlignError: what the first failing asset said; the tables of the last good run stay. At once, or, where
+        the study goes on without it, at the end
     """
     with working_alone(study, settings=settings) as instance:
         job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
+        failed: BioAlignError | None = None
         for planned in plan(study, settings=settings) if runs is None else runs:
+            if failed is not None and planned.needs_it:
+                continue
             started = time.perf_counter()
-            run_id = execute(planned, job=job, instance=instance, study=study)
+            try:
+                run_id = execute(planned, job=job, instance=instance, study=study)
+            except BioAlignError as error:
+                if not planned.may_fail:
+                    raise
+                failed = error
+                continue
             yield planned, run_id, time.perf_counter() - started
+        if failed is not None:
+            raise failed
 
 
 def execute(

@@ -159,11 +159,15 @@ class Study(BaseModel):
         return found[key]
 
     def untuned_counterpart(self, variant: Variant) -> Variant | None:
-        """Return the untuned variant of a tuned variant's model; None for an untuned one, or if the study has none."""
-        if variant.experiment == UNTUNED:
-            return None
+        """Return the untuned variant that a tuned one is compared with: of its model, with a test set in common.
+
+        None for an untuned variant, or if the study has no such one.
+        """
         untuned = Variant(model=variant.model, experiment=UNTUNED)
-        return untuned if untuned in self.variants else None
+        if variant.experiment == UNTUNED or untuned not in self.variants:
+            return None
+        test_sets = [set(self.experiments[each.experiment].evaluate_on) for each in (variant, untuned)]
+        return untuned if test_sets[0] & test_sets[1] else None
 
     def training_dataset(self, variant: Variant) -> str | None:
         """Return the name of the dataset that a variant is trained on; None if it is untuned."""

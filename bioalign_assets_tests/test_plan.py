@@ -4,14 +4,15 @@ import itertools
 
 import pytest
 
-from bioalign_assets.demo import plan
+from bioalign_assets.demo import plan, run_study
+from bioalign_assets.errors import BioAlignError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import BUILT_IN_STUDIES, Study, load_study
 
 EXPERIMENTS = {
     "untuned": {"evaluate_on": ["one"]},
     "first": {"train_on": "one", "evaluate_on": ["one"], "steps": 1},
-    "second": {"train_on": "one", "evaluate_on": ["two"], "steps": 1},
+    "second": {"train_on": "one", "evaluate_on": ["one", "two"], "steps": 1},
 }
 
 
@@ -65,3 +66,50 @@ def test_every_tuned_variant_of_a_built_in_study_is_compared(name, tmp_path):
     compared = {partition for table, partition in found if table == "evaluation.comparisons"}
     planned_variants = {partition for table, partition in found if table == "inference.answers"}
     assert compared == tuned & planned_variants
+
+
+def test_what_has_no_test_set_in_common_with_the_untuned_model_is_not_compared(tmp_path, monkeypatch):
+    monkeypatch.setitem(EXPERIMENTS, "second", {"train_on": "one", "evaluate_on": ["two"], "steps": 1})
+    found = planned(study(), tmp_path)
+    assert {partition for name, partition in found if name == "evaluation.comparisons"} == {
+        "m@first",
+        "n@first",
+    }
+
+
+def test_without_medic_the_rest_goes_on_and_the_error_comes_last(tmp_path):
+    medic = tmp_path / "CTD_diseases.csv"
+    medic.write_text("<html>a CAPTCHA page</html>")
+    (tmp_path / "medic.toml").write_text(SMALL)
+    made = load_study(str(tmp_path / "medic.toml"))
+    settings = Settings(
+        study=str(tmp_path / "medic.toml"), warehouse=tmp_path / "warehouse", ctd_diseases_source=str(medic)
+    )
+    wanted = [
+        run for run in plan(made, settings=settings) if run.assets[0].split(".")[0] in {"ctd", "curation"}
+    ]
+    assert {run.title for run in wanted if run.needs_it} == {"classes for hard", "dataset hard"}
+    done = []
+    with pytest.raises(BioAlignError, match="CTD_diseases"):
+        done.extend(planned.title for planned, _, _ in run_study(made, settings=settings, runs=wanted))
+    assert done == ["CTD release", "dataset one"]
+
+
+SMALL = """
+title = "T"
+[demo_release]
+genes = 60
+diseases = 30
+associations = 200
+[models.m]
+tiny = "llama"
+[datasets.one]
+sampler = "stable"
+split = "pair"
+[datasets.hard]
+sampler = "stable"
+split = "pair"
+negatives = "same-class"
+[experiments.untuned]
+evaluate_on = ["one"]
+"""

@@ -133,7 +133,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
             kinds={"csv"},
             description=(
                 "CTD's disease vocabulary MEDIC with its broad classes, from BIOALIGN_CTD_DISEASES_SOURCE "
-                "(the demo release has a synthetic one). Nothing in this study needs it yet."
+                "(the demo release has a synthetic one). Same-class datasets need it, nothing else does."
             ),
         ),
         code_version="1",

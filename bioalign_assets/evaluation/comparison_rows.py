@@ -40,7 +40,7 @@ from bioalign_assets.warehouse.groups import grouped
 __all__ = ["COMPARED_METRICS", "LEAST_COMMON_ROWS", "comparison_rows"]
 
 LEAST_COMMON_ROWS = 50
-"""As many as the smallest sample that a study may ask for."""
+"""Common rows of a test set below which nothing is compared: as many as the least sample_size of a study."""
 
 _RANKINGS = {"auroc": auroc_of_counts, "auprc": auprc_of_counts}
 _ANSWERED = ("accuracy", "share_answered_true", *_RANKINGS, *CONFUSION_METRICS, "brier")
@@ -69,8 +69,10 @@ def comparison_rows(
     :param tuned: the tuned variant, ``<model>@<experiment>``
     :param untuned: the same model's untuned variant
     :returns: schema ``evaluation.comparisons``
-    :raises EvaluationError: if a variant has no rows, they have no test set or prompt in common, fewer than 50
-        rows of one, or rows that are not the same pairs
+        a test set of which they have fewer than 50 rows in common (a tuned variant is asked about none that it was
+        trained on) has no rows
+    :raises EvaluationError: if a variant has no rows, they have no test set or prompt in common, or rows that are not
+        the same pairs
     """
     model, experiment = tuned.split("@", maxsplit=1)
     same = {"variant": tuned, "model": model, "experiment": experiment, "seed": spec.seed}
@@ -189,19 +191,16 @@ def _matched(
         )
     for key in common:
         subject = f"{table} of {tuned} and {untuned} on {'/'.join(key)}"
-        yield dict(zip(by, key, strict=True)), _common_rows(sides[0][key], sides[1][key], subject=subject)
+        both = _common_rows(sides[0][key], sides[1][key], subject=subject)
+        if both is not None:
+            yield dict(zip(by, key, strict=True)), both
 
 
-def _common_rows(before: pa.Table, after: pa.Table, *, subject: str) -> _Both:
+def _common_rows(before: pa.Table, after: pa.Table, *, subject: str) -> _Both | None:
+    """Return the rows that both were asked, None where they are too few to compare."""
     numbers = np.intersect1d(before["row_number"].to_numpy(), after["row_number"].to_numpy())
     if len(numbers) < LEAST_COMMON_ROWS:
-        raise EvaluationError(
-            subject,
-            found=f"{len(numbers)} common rows of {len(before)} and {len(after)}",
-            expected=f"at least {LEAST_COMMON_ROWS}",
-            remedy="Raise sample_size in [evaluation]; with sampler = 'stable' the samples of two variants "
-            "have nearly all rows in common.",
-        )
+        return None
     common = pa.array(numbers)
     both = tuple(
         side.filter(pc.is_in(side["row_number"], value_set=common)).sort_by("row_number")

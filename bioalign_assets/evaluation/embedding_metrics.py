@@ -31,7 +31,7 @@ EMBEDDING_METRICS = (
         formula="P(log-odds of a true statement > log-odds of a false one) + P(equal)/2, over the pooled scores "
         "of the five folds",
         source=f"{_STONE}; Fawcett 2006, https://doi.org/10.1016/j.patrec.2005.10.010; {_ALAIN}",
-        cannot_tell=_PROBE_BLIND,
+        cannot_tell=f"{_PROBE_BLIND} Scores of five probes are pooled, which can lower it a little.",
     ),
     Metric(
         name="silhouette",

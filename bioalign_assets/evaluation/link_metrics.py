@@ -42,6 +42,7 @@ def _declarations(*, target: str, is_sampled: bool) -> list[dict[str, Any]]:
         else f"Whether a {target} ranked above the answer is wrong: CTD curates what was published and read, so some "
         "are true and not yet curated."
     )
+    blind += " Among the candidates are false pairs of the training split: a model that was told so leaves them behind."
     title = f"{target} ranking" + (", drawn candidates" if is_sampled else "")
     source = f"{_BORDES}; {_DRAWN}" if is_sampled else _BORDES
     same = {"range": (0.0, 1.0), "direction": "higher", "source": source, "cannot_tell": blind}

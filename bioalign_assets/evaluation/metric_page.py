@@ -16,9 +16,10 @@ of the embeddings' pooling does to the figures stands in [pooling.md](pooling.md
 
 Every figure stands with n, the number of rows behind it, and a 95% bootstrap interval: rows are drawn with
 replacement, n of n, 1,000 times (`resamples`), and the interval reaches from the 2.5th to the 97.5th percentile of the
-figure on the draws (Efron and Tibshirani 1993, chapter 13). All models are scored on the same rows of a test set. An
-interval says what another sample of test rows could have given. It says nothing of another training seed, split or
-map: those are held.
+figure on the draws (Efron and Tibshirani 1993, chapter 13). All models are scored on one sample of a test set's rows;
+one that was trained on another dataset on those of them that it was not trained on, labels in proportion (n says how
+many). An interval says what another sample of test rows could have given. It says nothing of another training seed,
+split or map: those are held.
 
 - Shares, and all figures of the confusion matrix: drawn as counts (binomial, multinomial), which is exact.
 - AUROC and AUPRC: a draw that holds one label only is drawn again.

@@ -54,21 +54,22 @@ def evaluation_sample(
     :param sampler: ``published``: pandas' ``sample(n=size, random_state=seed)`` of the test rows, in the
         order in which it draws them (the padded mean depends on it); ``stable``: by hash, in the dataset's
         order
-    :param seen_texts: texts of another dataset that the model was trained on. Test rows that hold one
-        are taken out first: a model would be asked what it was told. So many rows of the other label go with them
-        that both labels keep their shares of the test split.
+    :param seen_texts: texts of another dataset that the model was trained on. Rows that hold one are taken out of the
+        sample: a model would be asked what it was told. So many rows of the other label go with them that both
+        labels keep their shares. What stays is a part of the sample that all others are asked.
     :returns: rows with the schema of ``pairs``
     :raises CurationError: if there is no test row, or one label is missing
     """
     if size < 1:
         raise ValueError(f"the size of a sample must be at least 1, found {size}")
     test = split_rows(pairs, split="test")
+    sample = test if size >= len(test) else test.take(_draw(test, size=size, seed=seed, sampler=sampler))
     if seen_texts is not None and len(seen_texts):
         seen = pa.array(sorted(seen_texts), pa.string()) if isinstance(seen_texts, set) else seen_texts
-        left = test.filter(pc.invert(pc.is_in(test["text"], value_set=seen)))
-        # what was trained on elsewhere is mostly true pairs: without this nearly all that is left would be false
-        test = _with_shares_of(test, left=left, seed=seed, sampler=sampler) if len(left) < len(test) else left
-    sample = test if size >= len(test) else test.take(_draw(test, size=size, seed=seed, sampler=sampler))
+        unseen = sample.filter(pc.invert(pc.is_in(sample["text"], value_set=seen)))
+        if len(unseen) < len(sample):
+            # what was trained on elsewhere is mostly true pairs: nearly all that is left would be false
+            sample = _with_shares_of(sample, left=unseen, seed=seed)
     true = pc.sum(pc.equal(sample["label"], 1)).as_py() or 0
     if true in {0, len(sample)}:
         raise CurationError(
@@ -81,10 +82,10 @@ def evaluation_sample(
     return sample
 
 
-def _with_shares_of(test: pa.Table, *, left: pa.Table, seed: int, sampler: Sampler) -> pa.Table:
-    """Return as many of the rows that are left as keep both labels' shares of the test split, in their order."""
+def _with_shares_of(sample: pa.Table, *, left: pa.Table, seed: int) -> pa.Table:
+    """Return as many of the rows that are left as keep both labels' shares of the sample, in their order."""
     is_true = left["label"].to_numpy() == 1
-    share = float(np.mean(test["label"].to_numpy() == 1))
+    share = float(np.mean(sample["label"].to_numpy() == 1))
     there = {True: int(is_true.sum()), False: int((~is_true).sum())}
     shares = {True: share, False: 1 - share}
     rows = min((there[label] / shares[label] for label in there if shares[label]), default=0.0)
@@ -93,7 +94,7 @@ def _with_shares_of(test: pa.Table, *, left: pa.Table, seed: int, sampler: Sampl
         places = np.flatnonzero(is_true == label)
         wanted = min(count, round(rows * shares[label]))
         if wanted < count:
-            places = places[_draw(left.take(places), size=wanted, seed=seed, sampler=sampler)]
+            places = places[_draw(left.take(places), size=wanted, seed=seed, sampler="stable")]
         kept.append(places)
     return left.take(np.sort(np.concatenate(kept)))
 

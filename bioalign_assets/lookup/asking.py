@@ -82,11 +82,15 @@ class AskedVariant:
         )
         test_sets = pc.unique(rows["test_set"]).to_pylist()
         names = self.tables.read(TABLES["curation.pairs"], partitions=test_sets)
-        names = names.select(["dataset", "row_number", "gene_symbol", "disease_name"])
+        # by pair too: a dataset that was made anew since then has other pairs in these rows
+        names = names.select(["dataset", "row_number", "pair_id", "gene_symbol", "disease_name"])
         # a join can't carry lists, so it finds places
         places = rows.select(["test_set", "row_number", "pair_id"]).append_column("place", _range(rows))
         found = places.join(
-            names, keys=["test_set", "row_number"], right_keys=["dataset", "row_number"], join_type="inner"
+            names,
+            keys=["test_set", "row_number", "pair_id"],
+            right_keys=["dataset", "row_number", "pair_id"],
+            join_type="inner",
         )
         found = found.group_by("pair_id", use_threads=False).aggregate(
             [("place", "min"), ("gene_symbol", "min"), ("disease_name", "min")]

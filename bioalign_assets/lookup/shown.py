@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from bioalign_assets.curation.prompts import ANSWERS
@@ -156,7 +156,8 @@ def _pair_in_full(pair: ScoredPair) -> Table:
         table.add_row("known in CTD", "no")
     else:
         table.add_row(
-            "known in CTD", f"yes: {', '.join(pair.association.direct_evidence) or 'no evidence named'}"
+            "known in CTD",
+            f"yes: {escape(', '.join(pair.association.direct_evidence)) or 'no evidence named'}",
         )
         if pair.association.pubmed_ids:
             table.add_row("PubMed", _articles(pair.association.pubmed_ids, most=_MOST_ARTICLES))
@@ -179,6 +180,11 @@ def _notes(asked: AskedVariant, *, unseen: bool) -> list[str]:
     if asked.is_tiny:
         notes.append(f"[yellow]{_TINY}[/yellow]")
     return [*notes, _CITE]
+
+
+def escape(text: str) -> str:
+    """Return a text that neither rich nor a terminal takes for more than text."""
+    return escape_markup("".join(letter if letter.isprintable() else "�" for letter in text))
 
 
 def _articles(pubmed_ids: Sequence[str], *, most: int) -> str:

@@ -55,6 +55,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
     roles = {name: spec.role for name, spec in study.models.items()}
     tiny = {name for name, spec in study.models.items() if spec.tiny is not None}
+    variants = [variant.key for variant in study.variants]
 
     @dg.asset(
         **asset_arguments(
@@ -73,7 +74,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
     )
     def improvements(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
-            rows = improvements_table(connection)
+            rows = improvements_table(connection, variants=variants)
             figures = stored_figures(connection)
         compared = {
             name: dg.MetadataValue.md(markdown_image(figure, title=caption))
@@ -106,7 +107,9 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
     )
     def leaderboard(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
-            rows = leaderboard_table(connection, roles=roles, tiny=tiny)
+            rows = leaderboard_table(
+                connection, roles=roles, tiny=tiny, variants=variants, datasets=list(study.datasets)
+            )
         rankings = rows.group_by(["test_set", "prompt"], use_threads=False).aggregate([]).to_pylist()
         figures = {}
         for ranking in rankings:

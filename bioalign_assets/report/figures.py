@@ -34,7 +34,7 @@ def leaderboard_figure(leaderboard: pa.Table, *, test_set: str, prompt: str | No
     models = [row for row in rows if row["role"] != "baseline"]
     baselines = [row for row in reversed(rows) if row["role"] == "baseline"]
     with figure_style():
-        figure = Figure(figsize=(7.2, 2.0 + 0.34 * max(len(models), 2)))
+        figure = Figure(figsize=(7.2, 2.4 + 0.34 * max(len(models), 2)))
         axes = figure.subplots()
         handles = [
             _line(axes, row, dash) for row, dash in zip(baselines, _cycle(len(baselines)), strict=True)
@@ -61,13 +61,13 @@ def leaderboard_figure(leaderboard: pa.Table, *, test_set: str, prompt: str | No
         axes.axvline(0.5, color="black", linewidth=0.8)
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("AUROC of p_true (0.5 = chance), with 95% bootstrap interval")
-        axes.set_title(_title(rows, test_set=test_set, prompt=prompt))
+        axes.set_xlabel("AUROC of p_true, 95% interval (0.5 = chance)")
+        figure.suptitle(_title(rows, test_set=test_set, prompt=prompt), fontsize=11)
         roles = [role for role in ROLE_COLOURS if any(row["role"] == role for row in models)]
         handles += [
             Line2D([], [], color=ROLE_COLOURS[role], marker="o", linewidth=1.6, label=role) for role in roles
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -91,4 +91,5 @@ def _name(row: dict[str, Any]) -> str:
 def _title(rows: list[dict[str, Any]], *, test_set: str, prompt: str | None) -> str:
     sizes = sorted({row["n"] for row in rows})
     n = f"n = {sizes[0]:,}" if len(sizes) == 1 else f"n = {sizes[0]:,} to {sizes[-1]:,}"
-    return f"Who tells true from false on {test_set}{f' ({prompt} prompt)' if prompt else ''}, {n}"
+    asked = f"{prompt} prompt, {n}" if prompt else n
+    return f"Who tells true from false on {test_set}?\n{asked}"

@@ -43,7 +43,7 @@ def seed_groups(experiments: Mapping[str, ExperimentSpec]) -> dict[str, tuple[st
     alike: dict[str, dict[int, str]] = {}
     for name, spec in experiments.items():
         if not spec.is_untuned:
-            rest = spec.model_dump_json(exclude={"seed"})
+            rest = spec.model_dump_json(exclude={"seed", "evaluate_on", "models", "in_demo"})
             alike.setdefault(rest, {}).setdefault(spec.seed, name)
     groups = [tuple(by_seed[seed] for seed in sorted(by_seed)) for by_seed in alike.values()]
     return {names[0]: names for names in groups if len(names) > 1}

@@ -26,29 +26,69 @@ _IMPROVEMENTS = f"""
 WITH figures AS (
     {
     " UNION ALL BY NAME ".join(
-        f"SELECT * FROM evaluation.{name} WHERE scope = 'sample'" for name in _METRIC_TABLES
+        f"SELECT * FROM evaluation.{name} WHERE scope = 'sample' "
+        "AND coalesce(list_contains($variants::VARCHAR[], variant), true)"
+        for name in _METRIC_TABLES
     )
 }
+),
+-- statements that each was asked, and those that both were
+asked AS (
+    SELECT model, experiment, test_set, max(n) AS n FROM figures WHERE metric = 'kg_separation_signed' GROUP BY ALL
+),
+shared AS (
+    SELECT model, experiment, test_set, max(n) AS n
+    FROM evaluation.comparisons WHERE metric = 'kg_separation_signed' GROUP BY ALL
+),
+beside AS (
+    SELECT
+        tuned.model, tuned.experiment, tuned.test_set, tuned.prompt, tuned.metric, tuned.n,
+        base.value AS untuned, base.ci_low AS untuned_ci_low, base.ci_high AS untuned_ci_high,
+        tuned.value AS tuned, tuned.ci_low AS tuned_ci_low, tuned.ci_high AS tuned_ci_high,
+        -- not known where nothing was compared: then they are as they were asked
+        coalesce(shared.n = asked_base.n AND shared.n = asked_tuned.n, true) AS is_same_rows
+    FROM figures AS tuned
+    JOIN figures AS base
+        ON base.model = tuned.model AND base.test_set = tuned.test_set AND base.metric = tuned.metric
+        AND base.prompt IS NOT DISTINCT FROM tuned.prompt AND base.experiment = $untuned
+    LEFT JOIN asked AS asked_base
+        ON asked_base.model = base.model AND asked_base.experiment = base.experiment
+        AND asked_base.test_set = base.test_set
+    LEFT JOIN asked AS asked_tuned
+        ON asked_tuned.model = tuned.model AND asked_tuned.experiment = tuned.experiment
+        AND asked_tuned.test_set = tuned.test_set
+    LEFT JOIN shared
+        ON shared.model = tuned.model AND shared.experiment = tuned.experiment
+        AND shared.test_set = tuned.test_set
+    WHERE tuned.experiment <> $untuned
+),
+-- figures of different rows must not be taken from each other: those of the rows in common, or none
+changes AS (
+    SELECT
+        beside.model, beside.experiment, beside.test_set, beside.prompt, beside.metric,
+        CASE WHEN is_same_rows THEN beside.untuned ELSE paired.untuned END AS untuned,
+        CASE WHEN is_same_rows THEN untuned_ci_low END AS untuned_ci_low,
+        CASE WHEN is_same_rows THEN untuned_ci_high END AS untuned_ci_high,
+        CASE WHEN is_same_rows THEN beside.tuned ELSE paired.tuned END AS tuned,
+        CASE WHEN is_same_rows THEN tuned_ci_low END AS tuned_ci_low,
+        CASE WHEN is_same_rows THEN tuned_ci_high END AS tuned_ci_high,
+        paired.change_ci_low, paired.change_ci_high, paired.p_value, paired.test,
+        CASE WHEN is_same_rows THEN beside.n ELSE paired.n END AS n
+    FROM beside
+    LEFT JOIN evaluation.comparisons AS paired
+        ON paired.model = beside.model AND paired.experiment = beside.experiment
+        AND paired.test_set = beside.test_set AND paired.metric = beside.metric
+        AND paired.prompt IS NOT DISTINCT FROM beside.prompt
+    WHERE is_same_rows OR paired.model IS NOT NULL
 )
 SELECT
-    tuned.model, tuned.experiment, tuned.test_set, tuned.prompt, tuned.metric,
-    base.value AS untuned, base.ci_low AS untuned_ci_low, base.ci_high AS untuned_ci_high,
-    tuned.value AS tuned, tuned.ci_low AS tuned_ci_low, tuned.ci_high AS tuned_ci_high,
-    tuned.value - base.value AS change,
+    model, experiment, test_set, prompt, metric, untuned, untuned_ci_low, untuned_ci_high, tuned, tuned_ci_low,
+    tuned_ci_high, tuned - untuned AS change,
     -- of the size of the untuned figure, so that a rise is positive where that figure is negative
-    100 * (tuned.value - base.value) / nullif(abs(base.value), 0) AS change_percent,
-    paired.change_ci_low, paired.change_ci_high, paired.p_value, paired.test,
-    tuned.n
-FROM figures AS tuned
-JOIN figures AS base
-    ON base.model = tuned.model AND base.test_set = tuned.test_set AND base.metric = tuned.metric
-    AND base.prompt IS NOT DISTINCT FROM tuned.prompt
-LEFT JOIN evaluation.comparisons AS paired
-    ON paired.model = tuned.model AND paired.experiment = tuned.experiment
-    AND paired.test_set = tuned.test_set AND paired.metric = tuned.metric
-    AND paired.prompt IS NOT DISTINCT FROM tuned.prompt
-WHERE base.experiment = $untuned AND tuned.experiment <> $untuned
-ORDER BY tuned.model, tuned.experiment, tuned.test_set, tuned.prompt NULLS FIRST, tuned.metric
+    100 * (tuned - untuned) / nullif(abs(untuned), 0) AS change_percent,
+    change_ci_low, change_ci_high, p_value, test, n
+FROM changes
+ORDER BY model, experiment, test_set, prompt NULLS FIRST, metric
 """  # noqa: S608 - the names are this module's own
 
 _LEADERBOARD = """
@@ -57,10 +97,10 @@ WITH roles AS (
 ),
 figures AS (
     SELECT model, experiment, test_set, prompt, metric, value, ci_low, ci_high, n
-    FROM evaluation.zero_shot WHERE scope = 'sample'
+    FROM evaluation.zero_shot WHERE scope = 'sample' AND coalesce(list_contains($variants::VARCHAR[], variant), true)
     UNION ALL BY NAME
     SELECT model, experiment, test_set, prompt, metric, value, ci_low, ci_high, n
-    FROM evaluation.baselines WHERE scope = 'sample'
+    FROM evaluation.baselines WHERE scope = 'sample' AND coalesce(list_contains($datasets::VARCHAR[], dataset), true)
 ),
 contestants AS (
     SELECT
@@ -87,7 +127,8 @@ placed AS (
     WHERE baseline.experiment = 'baseline'
 ),
 popular AS (
-    SELECT test_set, auroc FROM contestants WHERE experiment = 'baseline' AND model = 'popularity'
+    SELECT test_set, auroc, auroc_ci_high - auroc AS up
+    FROM contestants WHERE experiment = 'baseline' AND model = 'popularity'
 ),
 best AS (
     SELECT test_set, model, auroc, auroc_ci_high - auroc AS up, auroc - auroc_ci_low AS down
@@ -107,7 +148,8 @@ SELECT
     round(placed.accuracy_ci_low, 4) AS accuracy_ci_low,
     round(placed.accuracy_ci_high, 4) AS accuracy_ci_high,
     CASE
-        WHEN placed.experiment <> 'baseline' THEN placed.auroc_ci_low > popular.auroc
+        WHEN placed.experiment <> 'baseline'
+        THEN placed.auroc - popular.auroc > sqrt((placed.auroc - placed.auroc_ci_low) ** 2 + popular.up ** 2)
     END AS is_above_popularity,
     placed.experiment <> 'baseline' AND list_contains($tiny::VARCHAR[], placed.model) AS is_tiny,
     best.model AS best_baseline,
@@ -129,38 +171,53 @@ ORDER BY placed.test_set, placed.prompt NULLS FIRST, rank, placed.model, placed.
 """
 
 
-def improvements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def improvements(
+    connection: duckdb.DuckDBPyConnection, *, variants: Collection[str] | None = None
+) -> pa.Table:
     """Return every metric of every tuned variant beside the same model untuned, test set and prompt alike.
 
-    A tuned figure whose untuned counterpart is not there (yet) has no row.
+    A tuned figure whose untuned counterpart is not there (yet) has no row. Where the two were not asked the same rows
+    (a tuned model is asked about none that it was trained on) the figures are those of the rows in common, from
+    ``evaluation.comparisons``, without intervals of their own; what was not compared there has no row.
 
     :param connection: with the metric tables of the variants and comparisons in ``evaluation``
+    :param variants: those of the study; what else the warehouse still has takes no part (None: all do)
     :returns: schema ``report.improvements``, by model, experiment, test set, prompt and metric;
         change_percent is null where the untuned figure is 0, interval and test where no comparison is there
     :raises WarehouseError: if one of these tables is missing
     """
-    return _query(connection, _IMPROVEMENTS, table="report.improvements", parameters={"untuned": UNTUNED})
+    parameters = {"untuned": UNTUNED, "variants": None if variants is None else list(variants)}
+    return _query(connection, _IMPROVEMENTS, table="report.improvements", parameters=parameters)
 
 
 def leaderboard(
-    connection: duckdb.DuckDBPyConnection, *, roles: Mapping[str, Role], tiny: Collection[str]
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    roles: Mapping[str, Role],
+    tiny: Collection[str],
+    variants: Collection[str] | None = None,
+    datasets: Collection[str] | None = None,
 ) -> pa.Table:
     """Return the ranking by AUROC of every test set and prompt.
 
     Each (test set, prompt) is one whole ranking: a baseline reads no prompt and stands in all rankings of its
     test set; where no model has answered yet there is one ranking of baselines, with prompt null. Equal
-    AUROC, equal rank. ``is_above_popularity`` is null for baselines, and for models while popularity has no
-    figure on the test set.
+    AUROC, equal rank. ``is_above_popularity``: whether the lift over popularity lies above 0 with its whole interval,
+    made as below; null for baselines, and for models while popularity has no figure on the test set. Nothing is
+    corrected for how many contestants there are.
 
     ``lift`` is a model's AUROC minus that of the best baseline on the same test set (null for baselines). The
     scores that baselines give to single rows are not kept, so the interval of the lift takes the two bootstrap
     intervals as independent: lift - sqrt(below_model^2 + above_baseline^2) to lift + sqrt(above_model^2 +
-    below_baseline^2), each the distance from a figure to that end of its interval. Both were scored on the same
-    rows, so a paired interval would be narrower: this one calls fewer lifts certain, never more.
+    below_baseline^2), each the distance from a figure to that end of its interval. Where both were scored on the same
+    rows and err alike, a paired interval would be narrower. (A model that was trained on another dataset is asked
+    about the rows among these that it was not trained on.)
 
     :param connection: with zero_shot and baselines in ``evaluation``
     :param roles: role of every model of the study
     :param tiny: names of the models that are for running everything, not for science
+    :param variants: those of the study; what else the warehouse still has takes no part (None: all do)
+    :param datasets: those of the study
     :returns: schema ``report.leaderboard``, by test set, prompt and rank
     :raises WarehouseError: if a table is missing, or a contestant lacks AUROC or accuracy
     :raises StudyError: if a model that was scored has no role
@@ -173,6 +230,8 @@ def leaderboard(
             "models": list(roles),
             "roles": list(roles.values()),
             "tiny": sorted(tiny),
+            "variants": None if variants is None else list(variants),
+            "datasets": None if datasets is None else list(datasets),
             "untuned": UNTUNED,
         },
     )

@@ -25,8 +25,8 @@ def answer(leaderboard: pa.Table) -> list[str]:
     """Return the answer in sentences: the verdict over all test sets first, then one sentence or two on each.
 
     The best model of a test set is the one with the highest AUROC over all its prompts, tuned or not. It beats
-    popularity where its whole 95% interval lies above popularity's AUROC, and the best baseline where the whole
-    interval of the lift lies above 0.
+    popularity, or the best baseline, where the whole 95% interval of the lift over it lies above 0. With many
+    contestants one of them does so by chance, so it is said how many there were.
 
     :param leaderboard: schema ``report.leaderboard``
     """
@@ -105,7 +105,9 @@ def _on_test_set(name: str, rows: Sequence[Row]) -> list[str]:
     prompt = f", {row['prompt']} prompt" if row["prompt"] else ""
     area = interval(row["auroc"], row["auroc_ci_low"], row["auroc_ci_high"])
     best = f"On {name} the best model is {_who(row)} ({row['role']}{prompt})"
-    sentences = [f"{best}: AUROC {area}, accuracy {row['accuracy']:.1%}, n = {row['n']:,}."]
+    tried = sum(map(_is_model, rows))
+    of_many = f" of {tried} asked" if tried > 1 else ""
+    sentences = [f"{best}{of_many}: AUROC {area}, accuracy {row['accuracy']:.1%}, n = {row['n']:,}."]
     popularity = next((each for each in rows if not _is_model(each) and each["model"] == "popularity"), None)
     if popularity is not None and row["is_above_popularity"] is not None:
         does = "beats" if row["is_above_popularity"] else "does not beat"

@@ -175,7 +175,7 @@ def _trainer(
         (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
     )
     on_card = loaded.device.type == "cuda"
-    packs = spec.packing and spec.loss == "answer" and can_pack(model.config)
+    packs = _packs(spec, model=model)
     batch_size, accumulation = _batches(spec, packs=packs)
     disable_progress_bar()  # the trainer's own bar is the one to look at
     config = SFTConfig(
@@ -226,6 +226,14 @@ def _trainer(
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return trainer
+
+
+def _packs(spec: ExperimentSpec, *, model: PreTrainedModel) -> bool:
+    """Whether samples are packed: only where that gives the padded batch's gradients, in a row of bounded length."""
+    is_exact = (
+        spec.loss == "answer" and spec.dropout == 0
+    )  # one dropout of the prefix would serve all samples
+    return spec.packing and is_exact and spec.batch_size <= MOST_SAMPLES_IN_A_ROW and can_pack(model.config)
 
 
 def _batches(spec: ExperimentSpec, *, packs: bool) -> tuple[int, int]:

@@ -131,7 +131,7 @@ _PROMPT = _c(
 _SCOPE = _c(
     "scope",
     TEXT,
-    "Rows that were scored: sample (the evaluation sample, the same rows for all models), full (the whole test split), or that part of it whose gene, disease or both stand in no training row",
+    "Rows that were scored: sample (the evaluation sample, the same rows for all; without those that a model was trained on through another dataset), full (the whole test split), or that part of it whose gene, disease or both stand in no training row",
     allowed=("sample", "full", "gene-unseen", "disease-unseen", "both-unseen"),
 )
 _METRICS = (
@@ -336,7 +336,7 @@ _ALL: tuple[TableSchema, ...] = (
     ),
     TableSchema(
         room="evaluation", name="comparisons", row="One figure of a tuned variant beside the same model untuned, on the rows that both were asked, with a paired test",
-        partitioned_by="variant", unique=("variant", "test_set", "prompt", "metric"),
+        partitioned_by="variant", unique=("variant", "test_set", "prompt", "metric"), may_be_empty=True,
         columns=(
             _VARIANT, _MODEL_KEY, _EXPERIMENT, _TEST_SET, _PROMPT,
             _c("metric", TEXT, "Name of the metric; docs/metrics.md has its formula, range and direction"),
@@ -388,11 +388,11 @@ _ALL: tuple[TableSchema, ...] = (
             _c("accuracy", REAL, "Share of right answers, to 4 decimals", minimum=0, maximum=1),
             _c("accuracy_ci_low", REAL, "Lower end of its 95% bootstrap interval", minimum=0, maximum=1),
             _c("accuracy_ci_high", REAL, "Upper end of its 95% bootstrap interval", minimum=0, maximum=1),
-            _c("is_above_popularity", FLAG, "Whether the whole AUROC interval lies above the popularity baseline's AUROC on the same test set; empty for baselines", nullable=True),
+            _c("is_above_popularity", FLAG, "Whether AUROC minus that of the popularity baseline on the same test set lies above 0 with its whole 95% interval (the two intervals taken as independent); empty for baselines", nullable=True),
             _c("is_tiny", FLAG, "Whether this is a tiny model, for running everything and not for science"),
             _c("best_baseline", TEXT, "The baseline with the highest AUROC on the same test set; empty for baselines", nullable=True),
             _c("lift", REAL, "AUROC minus that of the best baseline, to 4 decimals; empty for baselines", nullable=True, minimum=-1, maximum=1),
-            _c("lift_ci_low", REAL, "Lower end of its 95% interval, model and baseline taken as independent (wider than a paired one)", nullable=True),
+            _c("lift_ci_low", REAL, "Lower end of its 95% interval, model and baseline taken as independent (usually wider than a paired one)", nullable=True),
             _c("lift_ci_high", REAL, "Upper end of its 95% interval", nullable=True),
             _c("n", INTEGER, "Test statements that were scored", unit="rows", minimum=1),
             _c("auroc", REAL, "Area under the ROC curve of p_true, to 4 decimals (all digits in evaluation.zero_shot)", minimum=0, maximum=1),

@@ -202,6 +202,7 @@ def test_the_plan_covers_every_asset_once_a_partition(micro):
 
 def test_the_real_release_does_without_a_disease_vocabulary(micro):
     settings = micro.settings.model_copy(update={"ctd_source": "/somewhere/else"})
-    assert "ctd.diseases" not in plan(micro.study, settings=settings)[0].assets
+    assert not [run for run in plan(micro.study, settings=settings) if "ctd.diseases" in run.assets]
     named = settings.model_copy(update={"ctd_diseases_source": "/somewhere/CTD_diseases.csv.gz"})
-    assert "ctd.diseases" in plan(micro.study, settings=named)[0].assets
+    (run,) = [run for run in plan(micro.study, settings=named) if "ctd.diseases" in run.assets]
+    assert run.may_fail

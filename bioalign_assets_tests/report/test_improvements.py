@@ -143,3 +143,48 @@ def test_a_change_stands_with_its_paired_test_and_without_one_where_none_was_mad
         ("rank-8", "unseen", "accuracy"): none,
         ("rank-8", "training", "accuracy"): none,
     }
+
+
+def asked_differently():
+    """The tuned model was asked 100 of the 500 rows that the untuned one was asked."""
+    return {
+        "zero_shot": [
+            figure("m", "untuned", "accuracy", 0.5),
+            figure("m", "paper", "accuracy", 0.9, n=100),
+            figure("m", "untuned", "calibration_error", 0.2),
+            figure("m", "paper", "calibration_error", 0.1, n=100),
+        ],
+        "kg_separation": [
+            figure("m", "untuned", "kg_separation_signed", 0.1, prompt=None),
+            figure("m", "paper", "kg_separation_signed", 0.3, prompt=None, n=100),
+        ],
+        "comparisons": [
+            comparison("m", "paper", "accuracy", 0.2, n=100),
+            comparison("m", "paper", "kg_separation_signed", 0.05, prompt=None, n=100),
+        ],
+    }
+
+
+def test_figures_of_different_rows_are_not_taken_from_each_other():
+    """What both were asked is what changes are of; what was not compared there has no row."""
+    found = {row["metric"]: row for row in improved(**asked_differently()).to_pylist()}
+    assert set(found) == {"accuracy", "kg_separation_signed"}
+    accuracy = found["accuracy"]
+    assert (accuracy["untuned"], accuracy["tuned"], accuracy["n"]) == (0.5, 0.7, 100)
+    assert accuracy["change"] == pytest.approx(0.2)
+    assert accuracy["change_ci_low"] <= accuracy["change"] <= accuracy["change_ci_high"]
+    for end in ("untuned_ci_low", "untuned_ci_high", "tuned_ci_low", "tuned_ci_high"):
+        assert accuracy[end] is None
+
+
+def test_variants_that_the_study_does_not_name_take_no_part():
+    rows = [figure("m", name, "accuracy", 0.5) for name in ("untuned", "paper", "gone")]
+    connection = warehouse(zero_shot=rows)
+    known = ["m@untuned", "m@paper"]
+    assert {row["experiment"] for row in improvements(connection, variants=known).to_pylist()} == {"paper"}
+    assert {row["experiment"] for row in improvements(connection).to_pylist()} == {"paper", "gone"}
+    connection = warehouse(
+        zero_shot=rows + [figure("m", name, "auroc", 0.5) for name in ("untuned", "paper", "gone")]
+    )
+    board = leaderboard(connection, roles={"m": "tuned"}, tiny=(), variants=known, datasets=["published"])
+    assert {row["experiment"] for row in board.to_pylist()} == {"untuned", "paper"}

@@ -149,7 +149,7 @@ def test_leaderboard_figure_shows_models_as_dots_and_baselines_as_lines(board):
     ]
     dashed = {line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"}
     assert dashed == {0.94, 0.5}
-    assert "n = 500" in axes.get_title()
+    assert "n = 500" in drawn.get_suptitle()
 
 
 def test_leaderboard_figure_of_baselines_alone_says_so(board):

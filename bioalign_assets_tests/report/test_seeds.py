@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioalign_assets.report.seeds import METRIC_TABLES, pooled_seeds, seed_groups, stored_figures
+from bioalign_assets.study import BUILT_IN_STUDIES, load_study
 from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.report._make import figure, warehouse
@@ -42,10 +43,25 @@ def test_experiments_that_differ_in_their_seed_alone_are_a_group_named_by_the_lo
 
 @pytest.mark.parametrize(
     "other",
-    [{"rank": 8}, {"steps": 11}, {"evaluate_on": ("stable",)}, {"train_on": "stable"}, {"models": ("a",)}],
+    [{"rank": 8}, {"steps": 11}, {"train_on": "stable"}, {"prompts": "varied"}],
 )
 def test_what_differs_in_anything_else_is_no_group(other):
     assert seed_groups({"a": spec(), "b": spec(seed=43, **other)}) == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"evaluate_on": ("stable",)}, {"models": ("a",)}, {"in_demo": False}],
+    ids=lambda each: next(iter(each)),
+)
+def test_what_is_not_trained_with_keeps_seeds_together(other):
+    assert seed_groups({"a": spec(), "b": spec(seed=43, **other)}) == {"a": ("a", "b")}
+
+
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_built_in_studies_pool_three_seeds_of_the_paper(name):
+    groups = seed_groups(load_study(name).experiments)
+    assert groups["paper"] == ("paper", "paper-seed-43", "paper-seed-44")
 
 
 def test_the_same_experiment_twice_counts_once():

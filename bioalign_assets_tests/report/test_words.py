@@ -109,7 +109,7 @@ def test_the_best_is_the_best_over_all_prompts_and_roles():
 
 def test_a_model_that_is_second_but_surer_is_named():
     text = told(
-        models=[*asked("llama", "paper", 0.82, half=0.04), *asked("phi", "paper", 0.815, half=0.01)],
+        models=[*asked("llama", "paper", 0.84, half=0.06), *asked("phi", "paper", 0.835, half=0.01)],
         baselines=baseline("popularity", 0.8),
     )
     assert text.startswith("A model beats the popularity baseline on published.")

@@ -205,7 +205,8 @@ def rows_seen(monkeypatch):
         ({"loss": "full"}, 4, False),
         ({"batch_size": 4, "accumulation": 16}, 2, True),
         ({"batch_size": 2, "accumulation": 17}, 17, True),
-        ({"batch_size": 64, "accumulation": 2}, 2, True),
+        ({"batch_size": 64, "accumulation": 2}, 2, False),
+        ({"dropout": 0.1}, 4, False),
     ],
 )
 def test_packing_merges_passes_as_far_as_rows_stay_short(tmp_path, rows_seen, more, passes, is_packed):
