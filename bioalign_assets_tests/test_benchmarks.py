@@ -53,6 +53,27 @@ def test_baselines_give_a_table_of_every_kind_of_dataset():
         assert re.fullmatch(r"0\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row[3]), row
 
 
+@pytest.mark.slow
+def test_the_papers_models_train_in_tiny_sizes_where_there_is_no_card():
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.gpu_qlora",
+        "--tiny",
+        "--steps",
+        "1",
+        "--source",
+        "synthetic",
+    ]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    assert run.returncode == 0, run.stderr[-2000:]
+    rows = [line.strip("| ").split(" | ") for line in run.stdout.splitlines() if "(tiny)" in line]
+    assert {row[0] for row in rows} == {"llama-3-8b (tiny)", "mistral-7b (tiny)", "phi-3-mini (tiny)"}
+    assert [row[1] for row in rows] == ["TRL, padded 2 x 4", "Unsloth", "BioAlign, packed"] * 3
+    for row in rows:
+        assert row[1] == "Unsloth" or float(row[2]) > 0
+
+
 def test_calls_alternate_and_the_first_of_each_does_not_count(monkeypatch, capsys):
     calls, now = [], [0.0]
     monkeypatch.setattr("benchmarks.side_by_side.perf_counter", lambda: now[0])
