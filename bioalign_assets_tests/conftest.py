@@ -1,9 +1,14 @@
 """What all rooms' tests share."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -13,4 +18,30 @@ def real_data() -> Path:
     folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"the real CTD data is not here ({folder}): set BIOALIGN_TEST_DATA to its folder")
+    return folder
+
+
+# here, because a process can have one Playwright only
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        told = "chromium is not here: apt-get install -y chromium"
+        if os.environ.get("BIOALIGN_TEST_BROWSER") == "required":
+            pytest.fail(told)
+        pytest.skip(told)
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory) -> Path:
+    """The folder of the screenshots; BIOALIGN_TEST_SHOTS names one to look at them."""
+    named = os.environ.get("BIOALIGN_TEST_SHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("shots")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -141,5 +141,7 @@ class Micro:
 
 def release_file(path: Path, **changed: object) -> Path:
     """Write a synthetic release to a file."""
-    write_demo_release(path, spec=DemoRelease(genes=150, diseases=80, associations=400, **changed))
+    write_demo_release(
+        path, spec=DemoRelease(**{"genes": 150, "diseases": 80, "associations": 400, **changed})
+    )
     return path

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,6 @@ import pytest
 from bioalign_assets_tests.automation.releases import first_release
 from bioalign_assets_tests.micro import STUDY
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WAIT_S = 120
 
 
@@ -127,22 +125,6 @@ def ui(tmp_path_factory) -> Iterator[Ui]:
         made.end()
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        told = "chromium is not here: apt-get install -y chromium"
-        if os.environ.get("BIOALIGN_TEST_BROWSER") == "required":
-            pytest.fail(told)
-        pytest.skip(told)
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def page(browser) -> Iterator[Any]:
     opened = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -152,12 +134,3 @@ def page(browser) -> Iterator[Any]:
     yield opened
     opened.close()
     assert broken == []
-
-
-@pytest.fixture(scope="session")
-def shots(tmp_path_factory) -> Path:
-    """The folder of the screenshots; BIOALIGN_TEST_SHOTS names one to look at them."""
-    named = os.environ.get("BIOALIGN_TEST_SHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("shots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

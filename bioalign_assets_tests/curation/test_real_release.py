@@ -186,7 +186,7 @@ def test_half_a_percent_fewer_associations_change_nearly_all_of_published(releas
 def popularity_of(pairs):
     """AUROC and accuracy of the popularity baseline on the test split, and p_true and label of its rows."""
     train, test = (pairs.filter(pc.equal(pairs["split"], split)) for split in ("train", "test"))
-    p_true, labels = popularity(train, test, seed=42), test["label"].to_numpy()
+    p_true, labels = popularity(train, seed=42)(test), test["label"].to_numpy()
     return roc_auc_score(labels, p_true), np.mean((p_true >= 0.5) == labels)
 
 

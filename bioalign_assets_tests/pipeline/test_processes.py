@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bioalign_assets.demo import plan
 from bioalign_assets.instance import dagster_home
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.warehouse.catalogue import open_catalogue
@@ -51,10 +52,11 @@ def fresh(tmp_path) -> Micro:
 def test_the_demo_prints_leaderboard_times_and_where_to_look(fresh):
     done = bioalign(fresh, "demo")
     assert done.returncode == 0, done.stderr
+    runs = len(plan(fresh.study, settings=fresh.settings))
     for part in (
-        "Micro study", "10/10", "report", "tiny-llama", "tiny-benchmark", "popularity", "baseline", "AUROC [95%]",
+        "Micro study", f"{runs}/{runs}", "report", "tiny-llama", "tiny-benchmark", "popularity", "baseline", "AUROC [95%]",
         "Where the time went", "Where to look next", "report/study.html", "make dev", "from report.leaderboard",
-        "None of 1 tuned models beats the popularity baseline",
+        "None of 1 tuned variants beats the popularity baseline",
     ):  # fmt: skip
         assert part in done.stdout, part
     assert done.stderr == ""
@@ -101,7 +103,7 @@ def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
     )  # fmt: skip
     os.close(person)
     for line in process.stdout:
-        if "7/10" in line:  # the next run trains
+        if "variant tiny-llama@untuned" in line:  # the next run trains
             break
     second = bioalign(fresh, "demo")
     assert second.returncode == 1

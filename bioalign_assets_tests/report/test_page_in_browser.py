@@ -4,7 +4,6 @@ import pytest
 
 from bioalign_assets.report.page import study_page
 from bioalign_assets.report.publish import newest_page, publish
-from bioalign_assets_tests.browser.conftest import browser, shots  # noqa: F401 - fixtures
 from bioalign_assets_tests.report._page import STUDY, write_study
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -23,7 +22,7 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def look(browser, address, shots):  # noqa: F811
+def look(browser, address, shots):
     """Open the page as somebody does, with every part of it open; nothing may complain or go to the network."""
     pages, complaints, asked = [], [], []
 
