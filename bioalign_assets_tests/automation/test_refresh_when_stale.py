@@ -206,7 +206,8 @@ def test_a_failed_partition_waits_for_the_next_change_and_the_rest_goes_on(autom
         launched = automated.settle()
         assert Counter(launched)["training.adapter", "tiny-llama@paper"] == 1
         assert ("training.adapter", "tiny-llama@paper") in automated.failed
-        assert set(launched) >= REPORT
+        # what compares the variant that failed waits for it, and so does the page; the ranking goes on
+        assert set(launched) >= {("report.leaderboard", None), ("report.seeds", None)}
         assert automated.settle() == []
     automated.failed.clear()
     assert automated.settle() == []  # mended, but nothing has changed: a person or the next release retries
