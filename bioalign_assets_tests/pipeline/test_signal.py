@@ -35,6 +35,8 @@ gradient_checkpointing = false
 [evaluation]
 sample_size = 1000
 prompts = ["training"]
+link_queries = 5
+link_candidates = 9
 """
 NOTHING_TO_LEARN = "strength = 0.0\ngene_tail = 0.0\ndisease_tail = 0.0"
 FULL_STRENGTH = "strength = 1.0"
