@@ -167,7 +167,7 @@ class _Watcher:
             if time.time() - started > _LONGEST_S:
                 raise RuntimeError(f"{release}: not dealt with after {_LONGEST_S:g} s")
             time.sleep(1)
-            if self._is_busy():
+            if not self._was_seen(since=started) or self._is_busy():
                 quiet_since = time.time()
         started_runs = self._instance.get_runs_count() - self._runs
         runs = self._instance.get_run_records(limit=started_runs) if started_runs else []
@@ -187,6 +187,16 @@ class _Watcher:
             alone=len(built) - len(rerun) - 1,
             seconds=ended - started,
         )
+
+    def _was_seen(self, *, since: float) -> bool:
+        """Whether the sensor has looked at the source since then: on a busy machine its first look takes a while."""
+        for state in self._instance.all_instigator_state():
+            if state.instigator_name == "new_release":
+                origin, selector = state.instigator_origin_id, state.selector_id
+                ticks = self._instance.get_ticks(origin, selector, after=since, limit=None)
+                # a look that has not ended may still start a run
+                return any(tick.end_timestamp is not None for tick in ticks)
+        return False
 
     def _is_busy(self) -> bool:
         unfinished = dg.RunsFilter(statuses=[
