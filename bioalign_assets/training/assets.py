@@ -10,8 +10,9 @@ from bioalign_assets.orchestration import asset_arguments, materialized, setting
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.checkpoints import Checkpoints, held_checkpoints, training_key
 from bioalign_assets.training.figures import loss_curve
-from bioalign_assets.training.provenance import expected_provenance
+from bioalign_assets.training.provenance import AdapterProvenance, expected_provenance
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -92,6 +93,38 @@ def _untuned_row(variant: Variant) -> pa.Table:
 def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
+    from bioalign_assets.models.loading import compute_dtype, default_device
+
+    model_spec, device = study.models[variant.model], default_device()
+    provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
+    key = training_key(
+        provenance,
+        computed={
+            "backend": model_spec.backend,
+            "device": device.type,
+            "dtype": str(compute_dtype(model_spec, device=device)),
+        },
+    )
+    every = study.experiments[variant.experiment].checkpoint_every
+    with held_checkpoints(warehouse.checkpoints, key=key, name=variant.key, every=every) as checkpoints:
+        yield from _results(
+            variant, study=study, base=base, pairs=pairs, warehouse=warehouse, provenance=provenance,
+            checkpoints=checkpoints,
+        )  # fmt: skip
+        # both tables are written now; whatever is killed before this goes on from the last step, to the same adapter
+        checkpoints.remove()
+
+
+def _results(
+    variant: Variant,
+    *,
+    study: Study,
+    base: pa.Table,
+    pairs: pa.Table,
+    warehouse: Warehouse,
+    provenance: AdapterProvenance,
+    checkpoints: Checkpoints,
+) -> Iterator[dg.MaterializeResult[pa.Table]]:
     from bioalign_assets.models.loading import load_base
     from bioalign_assets.models.threads import reproducible_threads
     from bioalign_assets.training.qlora import train_adapter
@@ -99,7 +132,6 @@ def _train(
 
     spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]
     resolved = ResolvedModel.from_table(base, model=variant.model)
-    provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
     with reproducible_threads(model_spec):
         training = train_adapter(
             training_rows(pairs, dataset=provenance.dataset),
@@ -107,6 +139,7 @@ def _train(
             spec=spec,
             adapters=warehouse.adapters,
             name=variant.key,
+            checkpoints=checkpoints,
         )
     row = {
         "variant": variant.key,
@@ -129,6 +162,7 @@ def _train(
         metadata={
             "trainable_parameters": training.trainable_parameters,
             "seconds": training.seconds,
+            "resumed_after_steps": ", ".join(map(str, training.resumed_after)) or "never interrupted",
             "provenance": dg.MetadataValue.json(provenance.model_dump(mode="json")),
             "settings": dg.MetadataValue.json(spec.model_dump(mode="json")),
         },
