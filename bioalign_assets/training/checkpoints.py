@@ -171,7 +171,13 @@ def remove_abandoned(root: Path, *, older_than_s: float) -> list[Path]:
     removed = []
     now = time.time()
     for folder in sorted(path for path in root.glob("*") if path.is_dir()):
-        if PARTIAL_SUFFIX in folder.name or now - _last_change(folder) <= older_than_s:
+        if PARTIAL_SUFFIX in folder.name:
+            continue
+        try:
+            last_change = _last_change(folder)
+        except FileNotFoundError:  # a process is at it
+            continue
+        if now - last_change <= older_than_s:
             continue
         try:
             with FileLock(root / f"{folder.name}.lock", thread_local=False).acquire(timeout=0):
