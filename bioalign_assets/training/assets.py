@@ -10,9 +10,9 @@ from bioalign_assets.orchestration import asset_arguments, materialized, setting
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study, Variant
-from bioalign_assets.training.checkpoints import Checkpoints, held_checkpoints, training_key
+from bioalign_assets.training.checkpoints import held_checkpoints, remove_checkpoints, training_key
 from bioalign_assets.training.figures import loss_curve
-from bioalign_assets.training.provenance import AdapterProvenance, expected_provenance
+from bioalign_assets.training.provenance import expected_provenance
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -93,46 +93,27 @@ def _untuned_row(variant: Variant) -> pa.Table:
 def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    from bioalign_assets.models.loading import compute_dtype, default_device
-
-    model_spec, device = study.models[variant.model], default_device()
-    provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
-    key = training_key(
-        provenance,
-        computed={
-            "backend": model_spec.backend,
-            "device": device.type,
-            "dtype": str(compute_dtype(model_spec, device=device)),
-        },
-    )
-    every = study.experiments[variant.experiment].checkpoint_every
-    with held_checkpoints(warehouse.checkpoints, key=key, name=variant.key, every=every) as checkpoints:
-        yield from _results(
-            variant, study=study, base=base, pairs=pairs, warehouse=warehouse, provenance=provenance,
-            checkpoints=checkpoints,
-        )  # fmt: skip
-        # both tables are written now; whatever is killed before this goes on from the last step, to the same adapter
-        checkpoints.remove()
-
-
-def _results(
-    variant: Variant,
-    *,
-    study: Study,
-    base: pa.Table,
-    pairs: pa.Table,
-    warehouse: Warehouse,
-    provenance: AdapterProvenance,
-    checkpoints: Checkpoints,
-) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    from bioalign_assets.models.loading import load_base
+    from bioalign_assets.models.loading import compute_dtype, default_device, load_base
     from bioalign_assets.models.threads import reproducible_threads
     from bioalign_assets.training.qlora import train_adapter
     from bioalign_assets.training.samples import training_rows
 
     spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]
     resolved = ResolvedModel.from_table(base, model=variant.model)
-    with reproducible_threads(model_spec):
+    provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
+    device = default_device()
+    computed = {
+        "backend": model_spec.backend,
+        "device": device.type,
+        "dtype": str(compute_dtype(model_spec, device=device)),
+    }
+    key = training_key(provenance, computed=computed)
+    with (
+        held_checkpoints(
+            warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
+        ) as checkpoints,
+        reproducible_threads(model_spec),
+    ):
         training = train_adapter(
             training_rows(pairs, dataset=provenance.dataset),
             loaded=load_base(resolved, spec=model_spec, warehouse=warehouse.root),
@@ -180,3 +161,5 @@ def _results(
             "final_loss": log["loss"][-1].as_py(),
         },
     )
+    # both tables are written now; what is killed before this goes on from the last step, to the same adapter
+    remove_checkpoints(warehouse.checkpoints, key=key)

@@ -24,7 +24,14 @@ from bioalign_assets.training.provenance import AdapterProvenance
 from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX, remove_leftovers, written_aside
 from bioalign_assets.warehouse.hashing import file_sha256
 
-__all__ = ["Checkpoint", "Checkpoints", "held_checkpoints", "remove_abandoned", "training_key"]
+__all__ = [
+    "Checkpoint",
+    "Checkpoints",
+    "held_checkpoints",
+    "remove_abandoned",
+    "remove_checkpoints",
+    "training_key",
+]
 
 _FORM = 1
 """Raise it when trainings begin to go another way from the same settings: older checkpoints are not resumed then."""
@@ -113,10 +120,6 @@ class Checkpoints:
             if not (folder / _SEAL).is_file():
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def remove(self) -> None:
-        """Remove all of them: the adapter is published and its row is written."""
-        _remove(self.folder)
-
     def _found(self) -> list[tuple[int, Path]]:
         """Return the checkpoints with their steps, oldest first, whole or not."""
         numbered = [
@@ -162,6 +165,16 @@ def held_checkpoints(
         lock.release()
 
 
+def remove_checkpoints(root: Path, *, key: str) -> None:
+    """Remove all checkpoints of a training: its adapter is published and its rows are written.
+
+    Where another process is at the same training by now, they are its own, and it removes them.
+
+    :param root: folder of all checkpoints
+    """
+    _remove_unless_held(root / key)
+
+
 def remove_abandoned(root: Path, *, older_than_s: float) -> list[Path]:
     """Remove the checkpoints of trainings that nobody went on with; return their folders.
 
@@ -179,12 +192,8 @@ def remove_abandoned(root: Path, *, older_than_s: float) -> list[Path]:
             continue
         if now - last_change <= older_than_s:
             continue
-        try:
-            with FileLock(root / f"{folder.name}.lock", thread_local=False).acquire(timeout=0):
-                _remove(folder)
-        except Timeout:  # a process is at it
-            continue
-        removed.append(folder)
+        if _remove_unless_held(folder):
+            removed.append(folder)
     remove_leftovers(root)
     for lock in root.glob("*.lock"):
         # its last user has opened it so long ago that no process can be about to take it
@@ -193,11 +202,17 @@ def remove_abandoned(root: Path, *, older_than_s: float) -> list[Path]:
     return removed
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder, renamed first: a removal that is cut short leaves nothing that could be resumed."""
-    aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
-    folder.rename(aside)
-    shutil.rmtree(aside)
+def _remove_unless_held(folder: Path) -> bool:
+    """Remove a training's folder unless a process is at it; return whether it was removed."""
+    try:
+        with FileLock(folder.with_name(f"{folder.name}.lock"), thread_local=False).acquire(timeout=0):
+            # renamed first: a removal that is cut short leaves nothing that could be gone on from
+            aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
+            folder.rename(aside)
+            shutil.rmtree(aside)
+    except (Timeout, FileNotFoundError):  # gone already: another process has finished the same
+        return False
+    return True
 
 
 def _seal_of(folder: Path) -> dict[str, Any] | None:

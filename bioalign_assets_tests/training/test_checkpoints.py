@@ -8,11 +8,18 @@ import sys
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from bioalign_assets.cli import cli
 from bioalign_assets.errors import ModelError
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.training import checkpoints as module
-from bioalign_assets.training.checkpoints import held_checkpoints, remove_abandoned, training_key
+from bioalign_assets.training.checkpoints import (
+    held_checkpoints,
+    remove_abandoned,
+    remove_checkpoints,
+    training_key,
+)
 from bioalign_assets.training.provenance import AdapterProvenance
 from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX
 
@@ -130,13 +137,13 @@ def test_a_removal_that_is_cut_short_leaves_nothing_to_go_on_from(tmp_path, monk
     with hold(root) as held:
         whole(held, 2)
 
-        def killed(*_, **__):
-            raise KeyboardInterrupt
+    def killed(*_, **__):
+        raise KeyboardInterrupt
 
-        with monkeypatch.context() as at_work:
-            at_work.setattr(module.shutil, "rmtree", killed)
-            with pytest.raises(KeyboardInterrupt):
-                held.remove()
+    with monkeypatch.context() as at_work:
+        at_work.setattr(module.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_checkpoints(root, key="k")
     with hold(root) as held:
         assert held.newest() is None
 
@@ -145,8 +152,11 @@ def test_all_of_them_go_in_the_end(tmp_path):
     root = tmp_path / "checkpoints"
     with hold(root) as held:
         whole(held, 2)
-        held.remove()
+        remove_checkpoints(root, key="k")  # another process is at it: they are its own
+        assert held.newest().step == 2
+    remove_checkpoints(root, key="k")
     assert [path.name for path in root.iterdir()] == ["k.lock"]
+    remove_checkpoints(root, key="k")
 
 
 # --- one process a training ---
@@ -221,13 +231,27 @@ def test_abandoned_ones_go_and_young_ones_stay(tmp_path):
 
 
 def test_locks_of_trainings_that_are_over_go_too(tmp_path):
-    with hold(tmp_path) as held:
-        held.remove()
+    with hold(tmp_path):
+        pass
+    remove_checkpoints(tmp_path, key="k")
     assert remove_abandoned(tmp_path, older_than_s=HOUR) == []
     assert [path.name for path in tmp_path.iterdir()] == ["k.lock"]
     age(tmp_path, seconds=2 * HOUR)
     remove_abandoned(tmp_path, older_than_s=HOUR)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_vacuum_of_the_command_line_removes_them_with_the_old_table_files(tmp_path):
+    root = tmp_path / "checkpoints"
+    with hold(root) as held:
+        whole(held, 2)
+    age(root, seconds=15 * 24 * HOUR)
+    environment = {"BIOALIGN_WAREHOUSE": str(tmp_path)}
+    for hours, is_there in ((16 * 24, True), (14 * 24, False)):
+        done = CliRunner().invoke(cli, ["vacuum", "--older-than-hours", str(hours)], env=environment)
+        assert done.exit_code == 0, done.output
+        assert (root / "k").exists() == is_there
+        assert ("checkpoints of a training that was not finished" in done.output) != is_there
 
 
 def test_a_warehouse_without_any_has_none_to_remove(tmp_path):
