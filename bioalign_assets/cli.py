@@ -183,7 +183,9 @@ def dev(context: click.Context) -> None:
 @cli.command()
 @click.option("--older-than-hours", default=_TWO_WEEKS_H, show_default=True, type=click.IntRange(min=0))
 def vacuum(older_than_hours: int) -> None:
-    """Remove table files that no version younger than two weeks needs; runs never remove any."""
+    """Remove table files that no version younger than two weeks needs, and checkpoints that nobody went on from."""
+    from bioalign_assets.training.checkpoints import remove_abandoned
+
     settings = Settings.from_environment()
     tables = Tables(settings.warehouse)
     removed = tables.vacuum(older_than_hours=older_than_hours)
@@ -191,6 +193,10 @@ def vacuum(older_than_hours: int) -> None:
         if count:
             click.echo(f"{name}: {count} files removed")
     click.echo(f"{sum(removed.values())} files removed in all")
+    for folder in remove_abandoned(
+        settings.warehouse / "checkpoints", older_than_s=older_than_hours * 3600.0
+    ):
+        click.echo(f"{folder}: checkpoints of a training that was not finished, removed")
 
 
 @cli.command()

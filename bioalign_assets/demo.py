@@ -172,7 +172,7 @@ def working_alone(study: Study, *, settings: Settings) -> Iterator[dg.DagsterIns
     try:
         with lock.acquire(timeout=0):
             rebuild_catalogue(Tables(settings.warehouse))
-            for folder in ("adapters", "models", "report"):
+            for folder in ("adapters", "checkpoints", "models", "report"):
                 remove_leftovers(settings.warehouse / folder)
             instance = open_instance(settings.warehouse)
             mend_killed_runs(instance)

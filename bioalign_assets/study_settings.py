@@ -15,6 +15,7 @@ from bioalign_assets.study import Study
 __all__ = ["SettingsGroup", "settings_groups"]
 
 _MODEL_IS = ("repo_id", "revision", "tiny", "pretraining_steps", "seed", "role", "quantisation")
+_NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo", "checkpoint_every")
 _MODEL_TRAINS = ("dtype", "backend")
 _MODEL_ANSWERS = ("dtype", "backend", "prompt")
 _ASKED = ("sample_size", "seed", "pooling", "prompts")
@@ -68,7 +69,7 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
             description="How each variant is trained, from the study file.",
             partitioned_by="variant",
             values={
-                v.key: _without(experiments[v.experiment], ("evaluate_on", "models", "in_demo"))
+                v.key: _without(experiments[v.experiment], _NOT_IN_TRAINING)
                 | _only(models[v.model], _MODEL_TRAINS)
                 for v in study.variants
             },

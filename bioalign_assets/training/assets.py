@@ -10,6 +10,7 @@ from bioalign_assets.orchestration import asset_arguments, materialized, setting
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.checkpoints import held_checkpoints, remove_checkpoints, training_key
 from bioalign_assets.training.figures import loss_curve
 from bioalign_assets.training.provenance import expected_provenance
 from bioalign_assets.warehouse.resources import Warehouse
@@ -92,7 +93,7 @@ def _untuned_row(variant: Variant) -> pa.Table:
 def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    from bioalign_assets.models.loading import load_base
+    from bioalign_assets.models.loading import compute_dtype, default_device, load_base
     from bioalign_assets.models.threads import reproducible_threads
     from bioalign_assets.training.qlora import train_adapter
     from bioalign_assets.training.samples import training_rows
@@ -100,13 +101,26 @@ def _train(
     spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]
     resolved = ResolvedModel.from_table(base, model=variant.model)
     provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
-    with reproducible_threads(model_spec):
+    device = default_device()
+    computed = {
+        "backend": model_spec.backend,
+        "device": device.type,
+        "dtype": str(compute_dtype(model_spec, device=device)),
+    }
+    key = training_key(provenance, computed=computed)
+    with (
+        held_checkpoints(
+            warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
+        ) as checkpoints,
+        reproducible_threads(model_spec),
+    ):
         training = train_adapter(
             training_rows(pairs, dataset=provenance.dataset),
             loaded=load_base(resolved, spec=model_spec, warehouse=warehouse.root),
             spec=spec,
             adapters=warehouse.adapters,
             name=variant.key,
+            checkpoints=checkpoints,
         )
     row = {
         "variant": variant.key,
@@ -129,6 +143,7 @@ def _train(
         metadata={
             "trainable_parameters": training.trainable_parameters,
             "seconds": training.seconds,
+            "resumed_after_steps": ", ".join(map(str, training.resumed_after)) or "never interrupted",
             "provenance": dg.MetadataValue.json(provenance.model_dump(mode="json")),
             "settings": dg.MetadataValue.json(spec.model_dump(mode="json")),
         },
@@ -146,3 +161,5 @@ def _train(
             "final_loss": log["loss"][-1].as_py(),
         },
     )
+    # both tables are written now; what is killed before this goes on from the last step, to the same adapter
+    remove_checkpoints(warehouse.checkpoints, key=key)

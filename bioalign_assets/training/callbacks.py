@@ -1,13 +1,13 @@
 """What watches a training while it runs: a progress bar, and a stop where the loss is no number."""
 
 import math
-from typing import Any
+from typing import Any, Never
 
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from bioalign_assets.errors import ModelError
 from bioalign_assets.terminal import terminal
+from bioalign_assets.training.failures import broken
 
 __all__ = ["ProgressBar", "StopOnNaN"]
 
@@ -16,24 +16,30 @@ class ProgressBar(TrainerCallback):
     """One bar for the whole training with the newest loss, on a terminal; nothing elsewhere."""
 
     def __init__(self, name: str) -> None:
-        self._bar = tqdm(desc=f"training {name}", unit="step", file=terminal(), disable=None, leave=False)
+        self._name = name
+        self._bar: tqdm[Never] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
-        """Begin at zero with the number of steps that the trainer plans."""
-        self._bar.reset(total=state.max_steps)
+        """Begin at the step that is done, of those that the trainer plans."""
+        self._bar = tqdm(
+            desc=f"training {self._name}", unit="step", file=terminal(), disable=None, leave=False,
+            initial=state.global_step, total=state.max_steps,
+        )  # fmt: skip
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
         """Count one optimiser step."""
-        self._bar.update(1)
+        if self._bar is not None:
+            self._bar.update(1)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002 - transformers' form
         """Show the newest loss."""
-        if logs and "loss" in logs:
+        if self._bar is not None and logs and "loss" in logs:
             self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
         """Take the bar off the terminal."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 class StopOnNaN(TrainerCallback):
@@ -49,9 +55,6 @@ class StopOnNaN(TrainerCallback):
         """
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):
-            raise ModelError(
-                f"Training at step {state.global_step}",
-                found=f"the loss {loss}",
-                expected="a finite loss",
-                remedy="Lower the learning rate, add warm-up steps, or set dtype to bfloat16 or float32.",
+            raise broken(
+                f"Training at step {state.global_step}", found=f"the loss {loss}", expected="a finite loss"
             )

@@ -29,16 +29,25 @@ __all__ = [
 ]
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers")
-_NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo")
+_NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo", "checkpoint_every")
+_ONLY_TOLD = frozenset({"base_repo_id", "base_revision", "libraries"})
 _HASHES = frozenset({"base_weights_sha256", "dataset_version", "experiment_sha256"})
 
 
 class AdapterProvenance(BaseModel):
-    """What an adapter was made of. Every field but ``libraries`` must match for it to be used."""
+    """What an adapter was made of.
+
+    Every field must match for it to be used, but for ``libraries`` and where the base was published: the same weights
+    are the same base, also after a commit that changed the hub's page alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
+    base_repo_id: str | None = None
+    """Identifier of the base model on the hub; none for a tiny one"""
+    base_revision: str | None = None
+    """Commit of the base model on the hub"""
     base_weights_sha256: str
     base_quantisation: str
     """How the base weights were held while training"""
@@ -79,6 +88,8 @@ def expected_provenance(
     resolved = ResolvedModel.from_table(base, model=variant.model)
     return AdapterProvenance(
         model=variant.model,
+        base_repo_id=resolved.repo_id,
+        base_revision=resolved.revision,
         base_weights_sha256=resolved.weights_sha256,
         base_quantisation=resolved.quantisation,
         dataset=dataset,
@@ -97,7 +108,7 @@ def verify_provenance(stored: AdapterProvenance, *, expected: AdapterProvenance)
     differences = [
         f"{field} {_short(field, stored)} instead of {_short(field, expected)}"
         for field in AdapterProvenance.model_fields
-        if field != "libraries" and getattr(stored, field) != getattr(expected, field)
+        if field not in _ONLY_TOLD and getattr(stored, field) != getattr(expected, field)
     ]
     if differences:
         raise ProvenanceError(
@@ -114,6 +125,8 @@ def verify_provenance(stored: AdapterProvenance, *, expected: AdapterProvenance)
 def _short(field: str, provenance: AdapterProvenance) -> str:
     """Return a field's value; the first 16 digits of a hash are enough to tell two apart, names stay whole."""
     value = str(getattr(provenance, field))
+    if field == "base_weights_sha256" and provenance.base_repo_id is not None:
+        return f"{value[:16]} ({provenance.base_repo_id} at {provenance.base_revision})"
     return value[:16] if field in _HASHES else value
 
 

@@ -6,9 +6,7 @@ loads back with ``PeftModel.from_pretrained``.
 
 import json
 import math
-import resource
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +27,16 @@ from trl import SFTConfig, SFTTrainer
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
-from bioalign_assets.training.log import log_table
+from bioalign_assets.training.checkpoints import Checkpoints
+from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
+from bioalign_assets.training.log import log_table, resumed_after
 from bioalign_assets.training.packing import (
     MOST_SAMPLES_IN_A_ROW,
     SharedPrefixCollator,
     attention_window,
     can_pack,
 )
+from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.atomic import publish_directory
@@ -68,6 +69,8 @@ class Training:
     seconds: float
     log: pa.Table
     """Schema of ``training.log`` without its variant column"""
+    resumed_after: tuple[int, ...]
+    """Steps of the checkpoints from which it went on after having been interrupted"""
 
 
 def lora_targets(model: PreTrainedModel, *, wanted: tuple[str, ...]) -> list[str]:
@@ -93,20 +96,45 @@ def lora_targets(model: PreTrainedModel, *, wanted: tuple[str, ...]) -> list[str
 
 
 def train_adapter(
-    rows: pa.Table, *, loaded: LoadedModel, spec: ExperimentSpec, adapters: Path, name: str
+    rows: pa.Table,
+    *,
+    loaded: LoadedModel,
+    spec: ExperimentSpec,
+    adapters: Path,
+    name: str,
+    checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Train an adapter and publish it as ``<adapters>/<content hash>/``.
 
-    The same rows, base, settings and machine give the same adapter, bit for bit on a CPU.
+    The same rows, base, settings and machine give the same adapter, bit for bit on a CPU, also where it was
+    interrupted and goes on from a checkpoint.
 
     :param rows: training rows with ``pair_id``, ``text`` and ``label``, in the order in which the seed shuffles them
     :param adapters: folder of all adapters; an interrupted training leaves nothing there that looks finished
     :param loaded: freshly loaded; its model is used up, it bears the adapter afterwards
     :param name: what to call the training in progress bars
-    :raises ModelError: if the loss or a weight is not a number, or a sample is too long
+    :param checkpoints: where to save now and then, and to go on from. They stay there at the end: the caller knows
+        when the adapter is on record. Without them an interrupted training begins anew
+    :raises ModelError: if the loss or a weight is not a number, a sample is too long, or the memory or the disk is
+        too small
     :raises ValueError: if the model bears an adapter already
     """
-    started = time.perf_counter()
+    packs = _packs(spec, model=loaded.model)
+    at_once, _ = _batches(spec, packs=packs)
+    with memory_told(name, spec=spec, at_once=at_once, packs=packs):
+        return _train(rows, loaded=loaded, spec=spec, adapters=adapters, name=name, checkpoints=checkpoints)
+
+
+def _train(
+    rows: pa.Table,
+    *,
+    loaded: LoadedModel,
+    spec: ExperimentSpec,
+    adapters: Path,
+    name: str,
+    checkpoints: Checkpoints | None,
+) -> Training:
+    session = Session(device=loaded.device, resumed=checkpoints.newest() if checkpoints else None)
     if hasattr(loaded.model, "peft_config"):
         raise ValueError("the model bears an adapter already: load the base model anew for each training")
     set_seed(spec.seed)
@@ -132,21 +160,24 @@ def train_adapter(
     if loaded.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory(prefix="bioalign-training-") as scratch:
+        place = checkpoints.folder if checkpoints else Path(scratch)
         trainer = _trainer(
-            samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=Path(scratch), name=name
+            samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=place, name=name
         )
-        trainer.train()
         trained: PeftModel = trainer.model
-        trained.eval()
-        _refuse_broken(trained, name=name)
-        sha256 = ""
+        needed = bytes_needed(trained, eight_bit=spec.optimiser == "adamw_8bit", checkpoints=checkpoints)
+        with disk_told(adapters, needed=needed, name=name):
+            train_on(trainer, session=session, checkpoints=checkpoints)
+            trained.eval()
+            _refuse_broken(trained, name=name)
+            sha256 = ""
 
-        def save(folder: Path) -> str:
-            nonlocal sha256
-            sha256 = _save(trained, folder=folder)
-            return sha256
+            def save(folder: Path) -> str:
+                nonlocal sha256
+                sha256 = _save(trained, folder=folder)
+                return sha256
 
-        folder = publish_directory(adapters, save)
+            folder = publish_directory(adapters, save)
         return Training(
             folder=folder,
             sha256=sha256,
@@ -155,9 +186,10 @@ def train_adapter(
             samples=_samples_seen(
                 trainer.state.global_step, of=len(samples), per_step=spec.batch_size * spec.accumulation
             ),
-            peak_memory_bytes=_peak_memory(loaded.device),
-            seconds=time.perf_counter() - started,
+            peak_memory_bytes=session.peak_memory_bytes,
+            seconds=session.seconds,
             log=log_table(trainer.state.log_history, name=name),
+            resumed_after=resumed_after(trainer.state.log_history),
         )
 
 
@@ -263,12 +295,9 @@ def _samples_seen(steps: int, *, of: int, per_step: int) -> int:
 
 def _refuse_broken(model: PeftModel, *, name: str) -> None:
     """Raise if a trained weight is no number: the last step's update comes after the last loss."""
-    if not all(bool(p.isfinite().all()) for p in model.parameters() if p.requires_grad):
-        raise ModelError(
-            f"Training {name}",
-            found="adapter weights that are not numbers",
-            expected="finite weights",
-            remedy="Lower the learning rate, add warm-up steps, or set dtype to bfloat16 or float32.",
+    if not is_finite(p for p in model.parameters() if p.requires_grad):
+        raise broken(
+            f"Training {name}", found="adapter weights that are not numbers", expected="finite weights"
         )
 
 
@@ -282,9 +311,3 @@ def _save(model: PeftModel, *, folder: Path) -> str:
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "README.md").unlink(missing_ok=True)  # a template about the base model's path
     return files_sha256([p for p in folder.rglob("*") if p.is_file()], root=folder)
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux

@@ -49,6 +49,8 @@ class ExperimentSpec(BaseModel):
     packing: bool = True
     """Shared-prefix packing: the same gradients from fewer tokens, where the loss is on the answer."""
     gradient_checkpointing: bool = True
+    checkpoint_every: int = Field(default=100, ge=1)
+    """Optimiser steps from which on an interrupted training goes on; it changes no figure."""
     seed: int = Field(default=42, ge=0, lt=2**32)
 
     @model_validator(mode="after")

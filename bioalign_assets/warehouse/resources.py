@@ -37,6 +37,11 @@ class Warehouse(dg.ConfigurableResource["Warehouse"]):
         return self.root / "adapters"
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints of trainings that are not finished."""
+        return self.root / "checkpoints"
+
+    @property
     def models(self) -> Path:
         """Folder of the tiny models."""
         return self.root / "models"

@@ -262,8 +262,8 @@ _ALL: tuple[TableSchema, ...] = (
             _c("steps", INTEGER, "Optimiser steps", unit="steps", minimum=0),
             _c("samples", INTEGER, "Training samples seen, repeats counted", unit="samples", minimum=0),
             _c("peak_memory_bytes", INTEGER, "Most memory in use while training (of the card, or of the process on a CPU)", unit="bytes", minimum=0, in_version=False),
-            _c("seconds", REAL, "Wall time of the training", unit="s", minimum=0, in_version=False),
-            _c("provenance", TEXT, "JSON: base weights, dataset and its data version, experiment settings and their hash, library versions", in_version=False),
+            _c("seconds", REAL, "Wall time of the training; where it was interrupted, the time up to the checkpoint and from there on", unit="s", minimum=0, in_version=False),
+            _c("provenance", TEXT, "JSON: base model with its commit and weights, dataset and its data version, experiment settings and their hash, library versions", in_version=False),
         ),
     ),
     TableSchema(

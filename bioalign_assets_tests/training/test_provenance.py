@@ -75,7 +75,8 @@ def test_survives_the_table():
     assert record.libraries == library_versions()
 
 
-FIELDS = [field for field in AdapterProvenance.model_fields if field != "libraries"]
+TOLD = {"libraries", "base_repo_id", "base_revision"}
+FIELDS = [field for field in AdapterProvenance.model_fields if field not in TOLD]
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -101,6 +102,29 @@ def test_long_names_that_begin_alike_are_told_apart():
     mine = expected().model_copy(update={"dataset": "published-entity-degree"})
     with pytest.raises(ProvenanceError, match="published-entity-held-out instead of published-entity-degree"):
         verify_provenance(other, expected=mine)
+
+
+HUB = dataclasses.replace(BASE, source="hub", repo_id="org/model", revision="1" * 40)
+
+
+def test_a_base_of_another_commit_is_told_by_repository_and_commit():
+    moved = dataclasses.replace(HUB, revision="2" * 40, weights_sha256="b" * 64)
+    with pytest.raises(ProvenanceError) as told:
+        verify_provenance(expected(base=HUB), expected=expected(base=moved))
+    assert told.value.found == (
+        f"base_weights_sha256 {'a' * 16} (org/model at {'1' * 40}) instead of {'b' * 16} (org/model at {'2' * 40})"
+    )
+    assert expected(base=HUB).base_revision == "1" * 40
+
+
+def test_a_commit_that_left_the_weights_alone_makes_no_other_base():
+    moved = dataclasses.replace(HUB, repo_id="new-org/model", revision="2" * 40)
+    verify_provenance(expected(base=HUB), expected=expected(base=moved))
+
+
+def test_a_record_from_before_the_commit_was_kept_can_be_read():
+    text = expected(base=HUB).model_dump_json(exclude={"base_repo_id", "base_revision"})
+    verify_provenance(stored_provenance(text, variant="m@x"), expected=expected(base=HUB))
 
 
 def differing(one, other):
@@ -145,7 +169,7 @@ CHANGED = {
     "accumulation": 2, "max_tokens": 256, "loss": "full", "gradient_checkpointing": False, "seed": 1,
     "prompts": "varied", "packing": False,
 }  # fmt: skip
-NOT_TRAINED_WITH = {"evaluate_on": ("d", "e"), "models": ("m",), "in_demo": False}
+NOT_TRAINED_WITH = {"evaluate_on": ("d", "e"), "models": ("m",), "in_demo": False, "checkpoint_every": 7}
 
 
 def changed(field, value):
