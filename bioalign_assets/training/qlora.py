@@ -35,9 +35,11 @@ from bioalign_assets.training.packing import (
     SharedPrefixCollator,
     attention_window,
     can_pack,
+    takes_places,
 )
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.training.trainer import PackedTrainer
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.hashing import files_sha256
 
@@ -195,6 +197,7 @@ def _trainer(
         gradient_checkpointing=spec.gradient_checkpointing,
         max_length=None,  # samples are never cut: tokenise_samples refuses a long one
         packing=False,
+        loss_type="nll" if packs else None,  # packed rows have the model's own loss, padded batches TRL's
         logging_steps=max(1, steps_planned // _LOGGED_POINTS),
         logging_nan_inf_filter=False,  # the filter logs a loss that is no number as 0
         include_num_input_tokens_seen="all",
@@ -208,12 +211,14 @@ def _trainer(
     )
     if config.n_gpu > 1:  # the trainer would split the model over all cards and multiply the batch by them
         config._n_gpu = 1  # noqa: SLF001 - as transformers does itself; there is no setting for it
-    trainer = SFTTrainer(
+    trainer = (PackedTrainer if packs else SFTTrainer)(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(samples),
         processing_class=loaded.tokenizer,
-        data_collator=SharedPrefixCollator(window=attention_window(model.config))
+        data_collator=SharedPrefixCollator(
+            window=attention_window(model.config), dtype=loaded.dtype, multiple=16 if on_card else 1
+        )
         if packs
         else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
         peft_config=lora,
@@ -233,7 +238,8 @@ def _packs(spec: ExperimentSpec, *, model: PreTrainedModel) -> bool:
     is_exact = (
         spec.loss == "answer" and spec.dropout == 0
     )  # one dropout of the prefix would serve all samples
-    return spec.packing and is_exact and spec.batch_size <= MOST_SAMPLES_IN_A_ROW and can_pack(model.config)
+    fits = can_pack(model.config) and takes_places(model)
+    return spec.packing and is_exact and fits and spec.batch_size <= MOST_SAMPLES_IN_A_ROW
 
 
 def _batches(spec: ExperimentSpec, *, packs: bool) -> tuple[int, int]:
