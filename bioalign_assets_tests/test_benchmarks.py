@@ -17,7 +17,18 @@ from bioalign_assets_tests.micro import STUDY
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "curation": ["--source", "synthetic", "--rows", "200", "--repeats", "2"],
-    "packing": ["--source", "synthetic", "--steps", "2", "--repeats", "1"],
+    "packing": [
+        "--source",
+        "synthetic",
+        "--models",
+        "llama",
+        "--steps",
+        "1",
+        "--warm-up",
+        "1",
+        "--repeats",
+        "1",
+    ],
 }
 """Benchmarks, and the arguments that make them small."""
 SAME = {

@@ -60,8 +60,9 @@ def can_pack(config: Any) -> bool:
 
 
 def takes_places(model: Any) -> bool:
-    """Return whether a causal language model can be told at which tokens to predict."""
-    return "logits_to_keep" in inspect.signature(model.forward).parameters
+    """Return whether a causal language model, with an adapter or without, can be told at which tokens to predict."""
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    return "logits_to_keep" in inspect.signature(base.forward).parameters
 
 
 @dataclass(frozen=True, kw_only=True)

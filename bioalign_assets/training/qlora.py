@@ -9,6 +9,7 @@ import math
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
     PrinterCallback,
+    TrainerCallback,
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
@@ -95,7 +97,13 @@ def lora_targets(model: PreTrainedModel, *, wanted: tuple[str, ...]) -> list[str
 
 
 def train_adapter(
-    rows: pa.Table, *, loaded: LoadedModel, spec: ExperimentSpec, adapters: Path, name: str
+    rows: pa.Table,
+    *,
+    loaded: LoadedModel,
+    spec: ExperimentSpec,
+    adapters: Path,
+    name: str,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Training:
     """Train an adapter and publish it as ``<adapters>/<content hash>/``.
 
@@ -105,6 +113,7 @@ def train_adapter(
     :param adapters: folder of all adapters; an interrupted training leaves nothing there that looks finished
     :param loaded: freshly loaded; its model is used up, it bears the adapter afterwards
     :param name: what to call the training in progress bars
+    :param callbacks: what else watches it, in transformers' form
     :raises ModelError: if the loss or a weight is not a number, or a sample is too long
     :raises ValueError: if the model bears an adapter already
     """
@@ -137,6 +146,8 @@ def train_adapter(
         trainer = _trainer(
             samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=Path(scratch), name=name
         )
+        for callback in callbacks:
+            trainer.add_callback(callback)
         trainer.train()
         trained: PeftModel = trainer.model
         trained.eval()

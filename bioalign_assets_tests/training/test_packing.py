@@ -188,6 +188,9 @@ def test_the_window_is_that_of_the_configuration(config, window, packs):
 
 def test_a_model_says_whether_it_takes_places(architecture):
     assert takes_places(tiny_models.load(architecture).model)
+    assert takes_places(
+        get_peft_model(tiny_models.load(architecture).model, LoraConfig(target_modules=["o_proj"]))
+    )
     assert not takes_places(SimpleNamespace(forward=lambda input_ids, labels: (input_ids, labels)))
 
 
@@ -233,7 +236,7 @@ def step_gradients(monkeypatch):
                 if "lora_B" in name:
                     torch.nn.init.normal_(parameter, std=0.02)
 
-        def on_pre_optimizer_step(self, args, state, control, model=None, **more):
+        def on_pre_optimizer_step(self, *_, model, **__):
             collected.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
 
     monkeypatch.setattr(qlora, "ProgressBar", Bar)
