@@ -140,7 +140,8 @@ def train_unsloth(rows: pa.Table, *, folder: Path, spec: ExperimentSpec, warm_up
     )  # fmt: skip
     set_seed(spec.seed)
     model = fast.get_peft_model(
-        model, r=spec.rank, lora_alpha=spec.alpha, target_modules=list(spec.targets), lora_dropout=0, bias="none",
+        model, r=spec.rank, lora_alpha=spec.alpha, lora_dropout=0, bias="none",
+        target_modules=lora_targets(model, wanted=spec.targets),
         use_gradient_checkpointing="unsloth" if spec.gradient_checkpointing else False, random_state=spec.seed,
     )  # fmt: skip
     loaded = LoadedModel(model=model, tokenizer=tokenizer, device=model.device, dtype=model.dtype)
