@@ -1,50 +1,46 @@
 """The paper's models in full size with random weights: stock TRL, Unsloth and shared-prefix packing, side by side.
 
-Nothing is downloaded: the architectures are built from their configurations, filled with random bfloat16 weights, and
-saved; then they are loaded in NF4 by the code that loads the real ones. Each is trained with the paper's settings
-(batch 2 x 4, rank 16, 8-bit AdamW, gradient checkpointing) through (a) plain TRL with padding, (b) Unsloth, where it
-is installed, (c) our backend with packing. Speed does not depend on what weights say.
+Nothing is downloaded: weights are drawn at random on the card, layer by layer, quantised there to NF4, and saved in the
+form of published 4-bit models; speed does not depend on what weights say. Each way then trains with the paper's
+settings (effective batch 2 x 4, rank 16, 8-bit AdamW, gradient checkpointing) in a process of its own: (a) TRL as it
+comes, (b) Unsloth as its documentation has it, where it is installed, (c) our backend with packing, and (c) again with
+activations kept, which a packed row's few tokens leave room for on a large card.
 
-Prints samples/s, the most memory of the card, and the share of the card's peak: floating point operations of the
-tokens that were really run, 6 x parameters a token (forward, once more for checkpointing, backward through frozen
-weights; Kaplan et al. 2020, https://arxiv.org/abs/2001.08361, section 2.1), over the peak of dense bfloat16. Run
-``python -m benchmarks.gpu_qlora`` on a machine with a CUDA card; ``--tiny`` runs it end to end anywhere.
+Timed: steps after the warm-up, on the clock, the card idle at both ends; loading and set-up are not in it. Memory: the
+most of the card in the training. Share of the card's peak: operations of the tokens that were really run, padding too,
+6 x the body's parameters a token (4 where activations are kept; Kaplan et al. 2020, https://arxiv.org/abs/2001.08361,
+section 2.1; frozen weights have no gradient), over the peak of dense 16-bit operations. The loss curves of (a) and (c)
+are compared; they differ by rounding, as TRL holds the adapter in bfloat16.
+
+Run ``python -m benchmarks.gpu_qlora`` on a machine with a CUDA card. What was measured is kept in ``--results`` and not
+measured again; ``--minutes`` is a limit after which nothing new begins. ``--tiny`` runs it end to end anywhere.
 """
 
 import argparse
-import gc
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    MistralConfig,
-    Phi3Config,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import LlamaConfig, MistralConfig, Phi3Config, PreTrainedConfig
 
 from benchmarks.baselines import read_release
 from benchmarks.curation import default_source
+from benchmarks.gpu_qlora_way import SPACE, WAYS, run_way
+from benchmarks.random_nf4 import save_random_model
 from benchmarks.side_by_side import machine
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.curation.spec import DatasetSpec
-from bioalign_assets.models.loading import load_base
-from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
-from bioalign_assets.models.tokenizers import train_tokenizer
-from bioalign_assets.training.qlora import train_adapter
-from bioalign_assets.training.samples import tokenise_samples, training_rows
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.training.samples import training_rows
 
 __all__ = ["main"]
 
@@ -70,208 +66,187 @@ TOKENIZERS = {"mistral-7b": "mistral-7b-instruct-v0.3", "phi-3-mini": "phi-3-min
 """Folders of the real tokenizers, where they are at hand beside the release; others are trained on its text."""
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12, "T4": 65e12}
 """Dense bfloat16 (T4: float16) operations a second by card, from NVIDIA's data sheets."""
-OPERATIONS_A_TOKEN = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One way to train one model."""
-
-    samples_per_s: float
-    peak_bytes: int
-    tokens_per_s: float
-
-
-def build(
-    name: str, *, folder: Path, texts: Sequence[str], tokenizers: Path | None, is_tiny: bool
-) -> ResolvedModel:
-    """Save a model of an architecture with random weights, and its tokenizer."""
-    config = CONFIGURATIONS[name]()
-    if is_tiny:
-        for key, value in TINY.items():
-            setattr(config, key, value)
-        if hasattr(config, "head_dim"):
-            config.head_dim = config.hidden_size // config.num_attention_heads
-    tokenizer = _tokenizer(name, texts=texts, tokenizers=None if is_tiny else tokenizers)
-    config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-    config.pad_token_id = tokenizer.pad_token_id
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    target = folder / name
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    resolved = ResolvedModel(
-        model=name, role="tuned", source="tiny", repo_id=None, revision=None, architecture=type(model).__name__,
-        parameters=model.num_parameters(), hidden_size=config.hidden_size, layers=config.num_hidden_layers,
-        vocabulary=config.vocab_size, quantisation="nf4", bytes=0, weights_sha256="0" * 64, path=name,
-    )  # fmt: skip
-    del model
-    gc.collect()
-    return resolved
-
-
-def _tokenizer(name: str, *, texts: Sequence[str], tokenizers: Path | None) -> PreTrainedTokenizerBase:
-    real = None if tokenizers is None else tokenizers / TOKENIZERS.get(name, "none")
-    if real is not None and real.is_dir():
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(real)
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        return tokenizer
-    return train_tokenizer([PROMPTS["training"].render(text) for text in texts], architecture="llama")
-
-
-def train(
-    resolved: ResolvedModel, *, rows: pa.Table, spec: ExperimentSpec, folder: Path
-) -> Callable[[int], float]:
-    """Return a function that trains for a number of steps and returns the seconds that it took."""
-
-    def run(steps: int) -> float:
-        loaded = load_base(resolved, spec=ModelSpec(tiny="llama"), warehouse=folder)
-        started = perf_counter()
-        train_adapter(
-            rows.slice(0, 8 * steps), loaded=loaded, spec=spec.model_copy(update={"steps": steps}),
-            adapters=folder / "adapters", name=resolved.model,
-        )  # fmt: skip
-        seconds = perf_counter() - started
-        del loaded
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return seconds
-
-    return run
-
-
-def measure(run: Callable[[int], float], *, steps: int, tokens_a_step: float) -> Measured:
-    """Return the speed between a short and a long training: what both begin and end with is not in it."""
-    warm_up = max(1, steps // 5)
-    run(warm_up)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    short, long = run(warm_up), run(warm_up + steps)
-    seconds = max(long - short, 1e-9)
-    return Measured(
-        samples_per_s=8 * steps / seconds,
-        peak_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
-        tokens_per_s=tokens_a_step * steps / seconds,
-    )
-
-
-def tokens_a_step(resolved: ResolvedModel, *, rows: pa.Table, folder: Path, is_packed: bool) -> float:
-    """Return the tokens that a step of eight samples runs, on average: the longest of each two, or one row."""
-    tokenizer = AutoTokenizer.from_pretrained(folder / resolved.path)
-    samples = tokenise_samples(
-        rows["text"].to_pylist(), labels=rows["label"].to_pylist(), prompts=[PROMPTS["training"]] * len(rows),
-        tokenizer=tokenizer, loss="answer", max_tokens=4096,
-    )  # fmt: skip
-    lengths = [len(sample["input_ids"]) for sample in samples]
-    if not is_packed:
-        pairs = zip(lengths[::2], lengths[1::2], strict=False)
-        return 8 * sum(max(pair) for pair in pairs) / max(1, len(lengths) // 2)
-    prefix = len(tokenizer(PROMPTS["training"].shared_prefix)["input_ids"])
-    return prefix + 8 * (sum(lengths) / len(lengths) - prefix)
-
-
-def unsloth_run(resolved: ResolvedModel, *, rows: pa.Table, spec: ExperimentSpec, folder: Path) -> Any:
-    """Return a function as ``train`` does, for Unsloth; None where it is not installed or has no card."""
-    try:
-        from unsloth import FastLanguageModel  # type: ignore[import-not-found]  # an extra of CUDA machines
-    except Exception:  # noqa: BLE001 - it raises whatever comes on a machine that it does not like
-        return None
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
-
-    def run(steps: int) -> float:
-        model, tokenizer = FastLanguageModel.from_pretrained(
-            str(folder / resolved.path), max_seq_length=spec.max_tokens, load_in_4bit=True
-        )
-        model = FastLanguageModel.get_peft_model(
-            model, r=spec.rank, lora_alpha=spec.alpha, target_modules=list(spec.targets), lora_dropout=0,
-            bias="none", use_gradient_checkpointing="unsloth",
-        )  # fmt: skip
-        texts = [
-            PROMPTS["training"].render(row["text"])
-            + PROMPTS["training"].answer(row["label"])
-            + tokenizer.eos_token
-            for row in rows.slice(0, 8 * steps).select(["text", "label"]).to_pylist()
-        ]
-        with tempfile.TemporaryDirectory() as scratch:
-            trainer = SFTTrainer(
-                model=model, processing_class=tokenizer, train_dataset=Dataset.from_dict({"text": texts}),
-                args=SFTConfig(
-                    output_dir=scratch, max_steps=steps, per_device_train_batch_size=2,
-                    gradient_accumulation_steps=4, learning_rate=spec.learning_rate, optim=spec.optimiser,
-                    max_length=spec.max_tokens, bf16=True, report_to="none", save_strategy="no",
-                ),
-            )  # fmt: skip
-            started = perf_counter()
-            trainer.train()
-            return perf_counter() - started
-
-    return run
+HEADINGS = ("model", "way", "samples/s", "against stock", "peak memory", "share of the card's peak")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Measure what is not measured yet, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_qlora", description=__doc__)
     parser.add_argument("--source", default=default_source(), help="a CTD file, or the word synthetic")
     parser.add_argument("--tokenizers", type=Path, help="folder with the real tokenizers")
     parser.add_argument("--models", nargs="+", default=list(CONFIGURATIONS), choices=list(CONFIGURATIONS))
-    parser.add_argument("--steps", type=int, default=20, help="optimiser steps that are timed")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--steps", type=int, default=15, help="optimiser steps that are timed")
+    parser.add_argument("--warm-up", type=int, default=4, help="steps before them")
+    parser.add_argument("--minutes", type=float, default=60, help="after these no training begins or goes on")
+    parser.add_argument("--results", type=Path, default=Path("gpu_qlora.json"), help="what is measured, kept")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes: runs everywhere, measures nothing")
+    parser.add_argument(
+        "--one-process", action="store_true", help="all ways in this process, without Unsloth"
+    )
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available() and not options.tiny:
         raise SystemExit(
             "There is no CUDA card here: --tiny runs everything in tiny sizes, to see that it runs."
         )
-    associations, _ = read_release(options.source, diseases=None)
+    end = monotonic() + 60 * options.minutes
+    results = _Results(options.results, setting=_setting(options))
+    print(results.heading(), flush=True)
+    rows = _rows(options.source, count=8 * (options.warm_up + options.steps))
+    with tempfile.TemporaryDirectory(prefix="bioalign-benchmark-") as scratch:
+        for name in options.models:
+            missing = [way for way in options.ways if not results.has(name, way)]
+            if missing and monotonic() < end:
+                _measure(
+                    name,
+                    ways=missing,
+                    rows=rows,
+                    folder=Path(scratch),
+                    end=end,
+                    options=options,
+                    results=results,
+                )
+            for way in options.ways:
+                print(results.line(name, way), flush=True)
+            print(results.curves(name), flush=True)
+
+
+def _setting(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what figures hold for: they are kept together only where all of it is the same."""
+    packages = ("torch", "transformers", "trl", "peft", "bitsandbytes", "unsloth")
+    installed = {dist.metadata["Name"] for dist in metadata.distributions()}
+    return {
+        "machine": machine(),
+        "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "no card",
+        "versions": {name: metadata.version(name) for name in packages if name in installed},
+        "is_tiny": options.tiny,
+        "steps": options.steps,
+        "warm_up": options.warm_up,
+    }
+
+
+def _rows(source: str, *, count: int) -> pa.Table:
+    associations, _ = read_release(source, diseases=None)
     pairs = build_dataset(associations, spec=DatasetSpec(name="published", sampler="published", split="pair"))
-    rows = training_rows(pairs, dataset="published").slice(0, 8 * 2 * options.steps + 8)
-    card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no card"
-    print(f"{machine()}; {card}; torch {torch.__version__}")
-    print("| model | way | samples/s | against stock | peak memory | share of the card's peak |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
-    paper = ExperimentSpec(train_on="published", evaluate_on=("published",), steps=1, max_tokens=512)
-    for name in options.models:
-        with tempfile.TemporaryDirectory(prefix="bioalign-benchmark-") as scratch:
-            folder = Path(scratch)
-            resolved = build(
-                name, folder=folder, texts=rows["text"].to_pylist(), tokenizers=options.tokenizers,
-                is_tiny=options.tiny,
-            )  # fmt: skip
-            padded = paper.model_copy(update={"packing": False})
-            ways = {
-                "TRL, padded 2 x 4": (train(resolved, rows=rows, spec=padded, folder=folder), False),
-                "Unsloth": (unsloth_run(resolved, rows=rows, spec=paper, folder=folder), False),
-                "BioAlign, packed": (train(resolved, rows=rows, spec=paper, folder=folder), True),
-            }
-            shown = f"{name} (tiny)" if options.tiny else name
-            _print_rows(
-                shown, ways=ways, resolved=resolved, rows=rows, folder=folder, options=options, card=card
-            )
+    return training_rows(pairs, dataset="published").slice(0, count)
 
 
-def _print_rows(
-    name: str, *, ways: dict[str, tuple[Any, bool]], resolved: ResolvedModel, rows: pa.Table, folder: Path,
-    options: argparse.Namespace, card: str,
+def _measure(
+    name: str, *, ways: Sequence[str], rows: pa.Table, folder: Path, end: float, options: argparse.Namespace,
+    results: "_Results",
 ) -> None:  # fmt: skip
-    stock = None
-    for way, (run, is_packed) in ways.items():
-        if run is None:
-            print(f"| {name} | {way} | not installed | | | |", flush=True)
-            continue
-        tokens = tokens_a_step(resolved, rows=rows, folder=folder, is_packed=is_packed)
-        measured = measure(run, steps=options.steps, tokens_a_step=tokens)
-        stock = stock or measured.samples_per_s
-        peak = next((flops for part, flops in PEAK_FLOPS.items() if part in card), None)
-        used = OPERATIONS_A_TOKEN * resolved.parameters * measured.tokens_per_s
-        share = "" if peak is None else f"{used / peak:.1%}"
-        memory = f"{measured.peak_bytes / 2**30:.1f} GiB" if measured.peak_bytes else ""
-        print(
-            f"| {name} | {way} | {measured.samples_per_s:.1f} | {measured.samples_per_s / stock:.2f} x "
-            f"| {memory} | {share} |",
-            flush=True,
-        )
+    config = CONFIGURATIONS[name]()
+    if options.tiny:
+        for key, value in TINY.items():
+            setattr(config, key, value)
+        if hasattr(config, "head_dim"):
+            config.head_dim = config.hidden_size // config.num_attention_heads
+    tokenizers = options.tokenizers or Path(options.source).parent.parent / "tokenizers"
+    real = tokenizers / TOKENIZERS.get(name, "none")
+    resolved = save_random_model(
+        config, name=name, folder=folder, texts=rows["text"].to_pylist(),
+        tokenizer=real if real.is_dir() and not options.tiny else None,
+    )  # fmt: skip
+    target = resolved.folder(warehouse=folder)
+    (target / "resolved.json").write_text(json.dumps(asdict(resolved)), encoding="utf-8")
+    pq.write_table(rows, target / "rows.parquet")
+    body = resolved.parameters - 2 * resolved.vocabulary * resolved.hidden_size
+    for way in ways:
+        left = end - monotonic()
+        if left <= 0:
+            return
+        measured = _run(way, folder=target, seconds=left, options=options)
+        results.keep(name, way, measured | {"body_parameters": body})
+    for file in target.iterdir():
+        file.unlink()
+
+
+def _run(way: str, *, folder: Path, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
+    if way == "Unsloth" and (not torch.cuda.is_available() or _version("unsloth") is None):
+        return {"error": "not installed, or no card"}
+    if options.one_process:
+        return run_way(way, folder=folder, steps=options.steps, warm_up=options.warm_up)
+    made = folder / "measured.json"
+    made.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "benchmarks.gpu_qlora_way", way, str(folder)]
+    try:
+        ended = subprocess.run(
+            [*command, str(options.steps), str(options.warm_up), str(made)], check=False, timeout=seconds,
+            stdout=2,  # this one's standard output is the table
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {"error": "out of time"}
+    if not made.is_file():
+        return {"error": f"its process ended with status {ended.returncode}"}
+    return dict(json.loads(made.read_text(encoding="utf-8")))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class _Results:
+    """What was measured, in a file that each figure is written to as it comes."""
+
+    def __init__(self, path: Path, *, setting: dict[str, Any]) -> None:
+        self._path = path
+        self._kept: dict[str, Any] = {"setting": setting, "measured": {}}
+        if path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["setting"] != setting:
+                raise SystemExit(
+                    f"{path} holds figures of {kept['setting']}, not of {setting}. Name another file with --results."
+                )
+            self._kept = kept
+
+    def has(self, name: str, way: str) -> bool:
+        """Return whether a figure is there; one that failed is tried again."""
+        return "error" not in self._kept["measured"].get(f"{name}: {way}", {"error": ""})
+
+    def keep(self, name: str, way: str, measured: dict[str, Any]) -> None:
+        self._kept["measured"][f"{name}: {way}"] = measured
+        beside = self._path.with_suffix(".part")
+        beside.write_text(json.dumps(self._kept, indent=1) + "\n", encoding="utf-8")
+        beside.replace(self._path)
+
+    def heading(self) -> str:
+        setting = self._kept["setting"]
+        versions = ", ".join(f"{name} {version}" for name, version in setting["versions"].items())
+        rule = "| --- | --- | ---: | ---: | ---: | ---: |"
+        return f"{setting['machine']}; {setting['card']}; {versions}\n\n| {' | '.join(HEADINGS)} |\n{rule}"
+
+    def line(self, name: str, way: str) -> str:
+        """Return one row of the table."""
+        setting = self._kept["setting"]
+        shown = f"{name} (tiny)" if setting["is_tiny"] else name
+        measured = self._kept["measured"].get(f"{name}: {way}", {"error": "out of time"})
+        if "error" in measured:
+            return f"| {shown} | {way} | {measured['error'].replace('|', '/')} | | | |"
+        stock = self._kept["measured"].get(f"{name}: {WAYS[0]}", {"error": ""})
+        speed = _samples_per_s(measured)
+        against = "" if "error" in stock else f"{speed / _samples_per_s(stock):.2f} x"
+        memory = f"{measured['peak_bytes'] / 2**30:.1f} GiB" if measured["peak_bytes"] else ""
+        peak = next((flops for part, flops in PEAK_FLOPS.items() if part in setting["card"]), None)
+        a_token = (4 if way == SPACE else 6) * measured["body_parameters"]
+        used = a_token * measured["tokens"] / measured["seconds"]
+        share = f"{used / peak:.1%}" if peak and measured["tokens"] else ""
+        return f"| {shown} | {way} | {speed:.1f} | {against} | {memory} | {share} |"
+
+    def curves(self, name: str) -> str:
+        """Return how far the loss curves of stock TRL and ours differ."""
+        both = [self._kept["measured"].get(f"{name}: {way}", {}).get("losses") for way in (WAYS[0], WAYS[2])]
+        if not all(both):
+            return ""
+        stock, ours = both
+        difference = max(abs(a - b) for a, b in zip(stock, ours, strict=True))
+        return f"\n{name}: the loss curves of stock TRL and ours differ by {difference:.2g} nats at most\n"
+
+
+def _samples_per_s(measured: dict[str, Any]) -> float:
+    return 8 * measured["steps"] / measured["seconds"]
 
 
 if __name__ == "__main__":

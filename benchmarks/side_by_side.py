@@ -6,12 +6,12 @@ median time of the other way over the median time of ours; above 1 ours is faste
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-__all__ = ["machine", "side_by_side"]
+__all__ = ["machine", "ratio_of", "side_by_side"]
 
 
 def machine() -> str:
@@ -50,11 +50,20 @@ def side_by_side(
             elapsed = perf_counter() - start
             if turn:
                 times.append(elapsed)
-    width = max(len(name) for name in names)
-    print(f"{'':{width}}  {'min ms':>12}  {'median ms':>12}  {'max ms':>12}  ({repeats} each)")
-    for name, times in zip(names, seconds, strict=True):
-        figures = "  ".join(f"{1000 * value:12.3f}" for value in (min(times), median(times), max(times)))
-        print(f"{name:{width}}  {figures}")
-    ratio = median(seconds[1]) / median(seconds[0])
+    ratio = ratio_of(*seconds, names=names)
     print(f"ratio {ratio:.3f}")
     return ratio
+
+
+def ratio_of(ours: Sequence[float], other: Sequence[float], *, names: tuple[str, str]) -> float:
+    """Print a table of min, median and max in milliseconds; return the median of the other over that of ours.
+
+    :param ours: seconds of n turns
+    :param other: of the other, in the same turns
+    """
+    width = max(len(name) for name in names)
+    print(f"{'':{width}}  {'min ms':>12}  {'median ms':>12}  {'max ms':>12}  ({len(ours)} each)")
+    for name, times in zip(names, (ours, other), strict=True):
+        figures = "  ".join(f"{1000 * value:12.3f}" for value in (min(times), median(times), max(times)))
+        print(f"{name:{width}}  {figures}")
+    return median(other) / median(ours)

@@ -1,23 +1,44 @@
 """Every benchmark runs on a small input; those of two ways end with a ratio, how large the machine decides."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Linear4bit
+from transformers import AutoModelForCausalLM
 
-from benchmarks import intervals, pooling
+from benchmarks import gpu_qlora, gpu_qlora_way, intervals, pooling
 from benchmarks.baselines import KINDS
+from benchmarks.random_nf4 import save_random_model
 from benchmarks.side_by_side import machine, side_by_side
+from benchmarks.ways import StepClock
 from bioalign_assets.evaluation.baselines import BASELINES
+from bioalign_assets.models.loading import load_base
+from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets_tests.micro import STUDY
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "curation": ["--source", "synthetic", "--rows", "200", "--repeats", "2"],
-    "packing": ["--source", "synthetic", "--steps", "2", "--repeats", "1"],
+    "packing": [
+        "--source",
+        "synthetic",
+        "--models",
+        "llama",
+        "--steps",
+        "1",
+        "--warm-up",
+        "1",
+        "--repeats",
+        "1",
+    ],
 }
 """Benchmarks, and the arguments that make them small."""
 SAME = {
@@ -53,25 +74,106 @@ def test_baselines_give_a_table_of_every_kind_of_dataset():
         assert re.fullmatch(r"0\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row[3]), row
 
 
+TINY = ["--tiny", "--steps", "1", "--warm-up", "1", "--source", "synthetic"]
+COMPARED = ["TRL, padded 2 x 4", "Unsloth", "BioAlign, packed"]
+
+
+def table_of(text):
+    return [line.strip("| ").split(" | ") for line in text.splitlines() if "(tiny)" in line]
+
+
 @pytest.mark.slow
-def test_the_papers_models_train_in_tiny_sizes_where_there_is_no_card():
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.gpu_qlora",
-        "--tiny",
-        "--steps",
-        "1",
-        "--source",
-        "synthetic",
-    ]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
-    assert run.returncode == 0, run.stderr[-2000:]
-    rows = [line.strip("| ").split(" | ") for line in run.stdout.splitlines() if "(tiny)" in line]
+def test_the_papers_models_train_in_tiny_sizes_and_only_what_is_missing_trains_again(tmp_path, capsys):
+    results = tmp_path / "results.json"
+    arguments = [*TINY, "--ways", *COMPARED, "--results", str(results)]
+    gpu_qlora.main([*arguments, "--one-process"])
+    printed = capsys.readouterr().out
+    rows = table_of(printed)
     assert {row[0] for row in rows} == {"llama-3-8b (tiny)", "mistral-7b (tiny)", "phi-3-mini (tiny)"}
-    assert [row[1] for row in rows] == ["TRL, padded 2 x 4", "Unsloth", "BioAlign, packed"] * 3
+    assert [row[1] for row in rows] == COMPARED * 3
     for row in rows:
-        assert row[1] == "Unsloth" or float(row[2]) > 0
+        assert row[2].startswith("not installed") if row[1] == "Unsloth" else float(row[2]) > 0
+    differences = [float(found) for found in re.findall(r"ours differ by (\S+) nats", printed)]
+    assert len(differences) == 3
+    assert max(differences) < 1e-4
+
+    kept = json.loads(results.read_text())
+    kept["measured"]["phi-3-mini: BioAlign, packed"] = {"error": "OutOfMemoryError"}
+    results.write_text(json.dumps(kept))
+    gpu_qlora.main(arguments)  # this time in a process of its own
+    again = table_of(capsys.readouterr().out)
+    assert again[:-1] == rows[:-1]
+    assert float(again[-1][2]) > 0
+    assert again[-1] != rows[-1]
+
+
+def test_figures_of_another_setting_are_not_mixed_in(tmp_path):
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"setting": {"card": "another"}, "measured": {}}))
+    with pytest.raises(SystemExit, match="another"):
+        gpu_qlora.main([*TINY, "--results", str(results)])
+
+
+def test_nothing_begins_after_the_time_is_over(tmp_path, capsys):
+    gpu_qlora.main([*TINY, "--minutes", "0", "--results", str(tmp_path / "results.json")])
+    assert {row[2] for row in table_of(capsys.readouterr().out)} == {"out of time"}
+
+
+def test_a_way_that_fails_says_why_and_ends_no_other(tmp_path):
+    measured = gpu_qlora_way.run_way("BioAlign, packed", folder=tmp_path, steps=1, warm_up=1)
+    assert "rows.parquet" in measured["error"]
+
+
+@pytest.mark.parametrize("name", gpu_qlora.CONFIGURATIONS)
+def test_random_models_are_those_of_the_paper_in_nf4(tmp_path, name):
+    config = gpu_qlora.CONFIGURATIONS[name]()
+    with torch.device("meta"):
+        whole = AutoModelForCausalLM.from_config(config)
+    assert whole.num_parameters() == {
+        "llama-3-8b": 8_030_261_248, "mistral-7b": 7_248_023_552, "phi-3-mini": 3_821_079_552
+    }[name]  # fmt: skip
+    for key, value in gpu_qlora.TINY.items():
+        setattr(config, key, value)
+    config.head_dim = 16
+    resolved = save_random_model(
+        config,
+        name=name,
+        folder=tmp_path,
+        texts=[f"TNF{i} is associated with Asthma" for i in range(50)],
+        tokenizer=None,
+    )
+    model = load_base(resolved, spec=ModelSpec(tiny="llama"), warehouse=tmp_path).model
+    four_bit = {layer for layer, module in model.named_modules() if isinstance(module, Linear4bit)}
+    linear = {layer for layer, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    assert linear - four_bit == {"lm_head"}
+    weights = [module.weight for module in model.modules() if isinstance(module, Linear4bit)]
+    assert {weight.quant_state.quant_type for weight in weights} == {"nf4"}
+    assert all(weight.quant_state.nested for weight in weights)
+    spread = (
+        torch.cat([dequantize_4bit(weight.data, weight.quant_state).flatten() for weight in weights])
+        .float()
+        .std()
+    )
+    assert spread == pytest.approx(0.02, rel=0.05)
+
+
+def test_steps_before_the_warm_up_ends_are_not_timed(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("benchmarks.ways.perf_counter", lambda: now[0])
+    clock = StepClock(warm_up=2)
+    for step, seconds in enumerate([50, 20, 1, 2, 3], start=1):
+        now[0] += seconds
+        state = SimpleNamespace(global_step=step, max_steps=5, num_input_tokens_seen=100 * step)
+        clock.on_step_end(None, state, None)
+    timed = clock.timed(whole_seconds=80.0, losses=[1.0])
+    assert (timed.steps, timed.seconds, timed.tokens) == (3, 6.0, 300)
+
+
+def test_a_training_that_is_all_warm_up_times_nothing():
+    clock = StepClock(warm_up=1)
+    clock.on_step_end(None, SimpleNamespace(global_step=1, max_steps=1, num_input_tokens_seen=1), None)
+    with pytest.raises(ValueError, match="no step after 1 steps"):
+        clock.timed(whole_seconds=1.0, losses=[])
 
 
 def test_calls_alternate_and_the_first_of_each_does_not_count(monkeypatch, capsys):

@@ -37,13 +37,13 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                         "experiment's settings. An untuned variant has none, and its row says so."
                     ),
                 ),
-                code_version="1",
+                code_version="2",
             ),
             "log": dg.AssetOut(
                 **asset_arguments(
                     "training.log", kinds={"pytorch"}, description="The loss curve of the training."
                 ),
-                code_version="1",
+                code_version="2",
             ),
         },
         partitions_def=partitions.variant,

@@ -7,6 +7,8 @@ loads back with ``PeftModel.from_pretrained``.
 import json
 import math
 import tempfile
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
     PrinterCallback,
+    TrainerCallback,
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
@@ -35,10 +38,12 @@ from bioalign_assets.training.packing import (
     SharedPrefixCollator,
     attention_window,
     can_pack,
+    takes_places,
 )
 from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.training.trainer import PackedTrainer
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.hashing import files_sha256
 
@@ -103,6 +108,7 @@ def train_adapter(
     adapters: Path,
     name: str,
     checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Training:
     """Train an adapter and publish it as ``<adapters>/<content hash>/``.
 
@@ -115,6 +121,7 @@ def train_adapter(
     :param name: what to call the training in progress bars
     :param checkpoints: where to save now and then, and to go on from. They stay there at the end: the caller knows
         when the adapter is on record. Without them an interrupted training begins anew
+    :param callbacks: what else watches it, in transformers' form
     :raises ModelError: if the loss or a weight is not a number, a sample is too long, or the memory or the disk is
         too small
     :raises ValueError: if the model bears an adapter already
@@ -122,7 +129,10 @@ def train_adapter(
     packs = _packs(spec, model=loaded.model)
     at_once, _ = _batches(spec, packs=packs)
     with memory_told(name, spec=spec, at_once=at_once, packs=packs):
-        return _train(rows, loaded=loaded, spec=spec, adapters=adapters, name=name, checkpoints=checkpoints)
+        return _train(
+            rows, loaded=loaded, spec=spec, adapters=adapters, name=name, checkpoints=checkpoints,
+            callbacks=callbacks,
+        )  # fmt: skip
 
 
 def _train(
@@ -133,6 +143,7 @@ def _train(
     adapters: Path,
     name: str,
     checkpoints: Checkpoints | None,
+    callbacks: Sequence[TrainerCallback],
 ) -> Training:
     session = Session(device=loaded.device, resumed=checkpoints.newest() if checkpoints else None)
     if hasattr(loaded.model, "peft_config"):
@@ -164,6 +175,8 @@ def _train(
         trainer = _trainer(
             samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=place, name=name
         )
+        for callback in callbacks:
+            trainer.add_callback(callback)
         trained: PeftModel = trainer.model
         needed = bytes_needed(trained, eight_bit=spec.optimiser == "adamw_8bit", checkpoints=checkpoints)
         with disk_told(adapters, needed=needed, name=name):
@@ -227,6 +240,7 @@ def _trainer(
         gradient_checkpointing=spec.gradient_checkpointing,
         max_length=None,  # samples are never cut: tokenise_samples refuses a long one
         packing=False,
+        loss_type="nll" if packs else None,  # packed rows have the model's own loss, padded batches TRL's
         logging_steps=max(1, steps_planned // _LOGGED_POINTS),
         logging_nan_inf_filter=False,  # the filter logs a loss that is no number as 0
         include_num_input_tokens_seen="all",
@@ -240,12 +254,14 @@ def _trainer(
     )
     if config.n_gpu > 1:  # the trainer would split the model over all cards and multiply the batch by them
         config._n_gpu = 1  # noqa: SLF001 - as transformers does itself; there is no setting for it
-    trainer = SFTTrainer(
+    trainer = (PackedTrainer if packs else SFTTrainer)(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(samples),
         processing_class=loaded.tokenizer,
-        data_collator=SharedPrefixCollator(window=attention_window(model.config))
+        data_collator=SharedPrefixCollator(
+            window=attention_window(model.config), dtype=loaded.dtype, multiple=16 if on_card else 1
+        )
         if packs
         else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
         peft_config=lora,
@@ -265,7 +281,8 @@ def _packs(spec: ExperimentSpec, *, model: PreTrainedModel) -> bool:
     is_exact = (
         spec.loss == "answer" and spec.dropout == 0
     )  # one dropout of the prefix would serve all samples
-    return spec.packing and is_exact and spec.batch_size <= MOST_SAMPLES_IN_A_ROW and can_pack(model.config)
+    fits = can_pack(model.config) and takes_places(model)
+    return spec.packing and is_exact and fits and spec.batch_size <= MOST_SAMPLES_IN_A_ROW
 
 
 def _batches(spec: ExperimentSpec, *, packs: bool) -> tuple[int, int]:

@@ -1,9 +1,11 @@
 """Shared-prefix packing: the same loss and the same gradients as the padded batch, from fewer tokens."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
@@ -11,19 +13,19 @@ from transformers import DataCollatorForSeq2Seq
 
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.training import qlora
-from bioalign_assets.training.packing import SharedPrefixCollator, attention_window, can_pack
+from bioalign_assets.training.packing import SharedPrefixCollator, attention_window, can_pack, takes_places
 from bioalign_assets.training.qlora import lora_targets, train_adapter
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.spec import LINEAR_LAYERS
 from bioalign_assets_tests import tiny_models
 
 
-def samples_of(tokenizer, *, count=8, prompts="training"):
+def samples_of(tokenizer, *, count=8, prompts="training", loss="answer"):
     rows = tiny_models.labelled(tiny_models.statements(count))
     return tokenise_samples(
         rows["text"].to_pylist(), labels=rows["label"].to_pylist(),
         prompts=sample_prompts(rows["pair_id"].to_pylist(), prompts=prompts, seed=1),
-        tokenizer=tokenizer, loss="answer", max_tokens=512,
+        tokenizer=tokenizer, loss=loss, max_tokens=512,
     )  # fmt: skip
 
 
@@ -48,21 +50,40 @@ def gradients(model, batch):
     return loss.item(), {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
 
 
-@pytest.mark.parametrize("prompts", ["training", "varied"])
-@pytest.mark.parametrize("count", [1, 2, 8])
-def test_loss_and_all_gradients_are_those_of_the_padded_batch(with_lora, prompts, count):
+@pytest.mark.parametrize(
+    ("count", "prompts", "loss", "multiple"),
+    [
+        (1, "training", "answer", 1),
+        (2, "training", "answer", 1),
+        (8, "training", "answer", 1),
+        (8, "training", "answer", 16),  # rows filled up, as on a card
+        (8, "varied", "answer", 1),  # several prefixes in a row
+        (8, "training", "full", 1),  # a token with several next tokens, all of which count
+    ],
+)
+def test_loss_and_all_gradients_are_those_of_the_padded_batch(with_lora, count, prompts, loss, multiple):
     model, loaded = with_lora
-    samples = samples_of(loaded.tokenizer, count=count, prompts=prompts)
-    packed = SharedPrefixCollator(window=attention_window(loaded.model.config))(samples)
+    samples = samples_of(loaded.tokenizer, count=count, prompts=prompts, loss=loss)
+    window = attention_window(loaded.model.config)
+    packed = SharedPrefixCollator(window=window, multiple=multiple)(samples)
     padded = DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100)(
         [dict(sample) for sample in samples]
     )
-    loss, expected = gradients(model, padded)
+    assert packed["input_ids"].shape[1] % multiple == 0
+    assert packed["input_ids"].numel() < padded["input_ids"].numel() + multiple
+    expected_loss, expected = gradients(model, padded)
     found_loss, found = gradients(model, packed)
-    assert found_loss == pytest.approx(loss, rel=1e-5)
+    assert found_loss == pytest.approx(expected_loss, rel=1e-5)
     for name, gradient in expected.items():
         assert gradient.abs().max() > 0, name
         assert (found[name] - gradient).norm() <= 1e-5 * gradient.norm(), name
+
+
+def test_the_head_runs_for_what_is_predicted_only(with_lora):
+    model, loaded = with_lora
+    packed = SharedPrefixCollator()(samples_of(loaded.tokenizer))
+    with torch.no_grad():
+        assert model(**packed, use_cache=False).logits.shape[:2] == (1, 16)  # answer and end of eight samples
 
 
 def test_the_window_of_the_tiny_mistral_is_shorter_than_a_sample():
@@ -93,47 +114,56 @@ def test_a_row_holds_the_prefix_once(architecture):
     assert text.count(instruction) == 1
     tokens = sum(len(sample["input_ids"]) for sample in samples)
     assert row["input_ids"].shape[1] < 0.6 * tokens
-    counted = row["labels"] != -100
-    assert counted.sum() == sum(label != -100 for sample in samples for label in sample["labels"])
-    assert torch.equal(row["labels"][counted], row["input_ids"][counted])
+    counted = Counter(label for sample in samples for label in sample["labels"] if label != -100)
+    assert Counter(row["shift_labels"][0].tolist()) == counted
 
 
 SAMPLES = st.lists(
-    st.tuples(st.lists(st.integers(1, 3), min_size=1, max_size=9), st.integers(1, 2)), min_size=1, max_size=5
+    st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=9), min_size=1, max_size=5
 )
 
 
 @settings(deadline=None)
-@given(drawn=SAMPLES, window=st.none() | st.integers(1, 8))
-def test_every_token_sees_what_it_sees_in_a_row_of_its_own(drawn, window):
-    """For every sample, the tokens that its tokens see, and their positions, are those of the sample alone."""
+@given(drawn=SAMPLES, window=st.none() | st.integers(1, 8), multiple=st.sampled_from([1, 4]))
+def test_every_token_meets_what_it_meets_in_a_row_of_its_own(drawn, window, multiple):
+    """Every beginning of a sample stands in the row once; its last token sees it, and predicts what follows it."""
     samples = [
-        {"input_ids": [*prompt, *[7] * answers], "labels": [-100] * len(prompt) + [7] * answers}
-        for prompt, answers in drawn
+        {
+            "input_ids": [token for token, _ in sample],
+            "labels": [t if counts else -100 for t, counts in sample],
+        }
+        for sample in drawn
     ]
-    row = SharedPrefixCollator(window=window)(samples)
-    ids, positions, sees = row["input_ids"][0], row["position_ids"][0], row["attention_mask"][0, 0]
-    shared = len(ids) - sum(len(sample["input_ids"]) for sample in samples)
-    shared = -shared // (len(samples) - 1) if len(samples) > 1 else None
-    end = len(ids)
-    for sample in reversed(samples):
-        length = len(sample["input_ids"])
-        if shared is None:
-            places = list(range(length))
-        else:
-            tail = length - shared
-            places = [*range(shared), *range(end - tail, end)]
-            end -= tail
-        assert ids[places].tolist() == sample["input_ids"]
-        assert positions[places].tolist() == list(range(length))
-        for number, place in enumerate(places):
-            first = 0 if window is None else max(0, number - window + 1)
-            assert sees[place].nonzero().ravel().tolist() == sorted(places[first : number + 1])
+    row = SharedPrefixCollator(window=window, multiple=multiple)(samples)
+    whole = SharedPrefixCollator(multiple=multiple)(samples)["attention_mask"][0, 0] == 0
+    ids, positions, sees = row["input_ids"][0], row["position_ids"][0], row["attention_mask"][0, 0] == 0
+    beginnings = {tuple(s["input_ids"][:end]) for s in samples for end in range(1, len(s["input_ids"]) + 1)}
+    assert len(ids) == -(-len(beginnings) // multiple) * multiple
+    found = {}
+    for place in range(len(beginnings)):
+        path = whole[place].nonzero().ravel()
+        assert path[-1] == place
+        assert positions[path].tolist() == list(range(len(path)))
+        first = 0 if window is None else max(0, len(path) - window)
+        assert sees[place].nonzero().ravel().tolist() == path[first:].tolist()
+        found[place] = tuple(ids[path].tolist())
+    assert set(found.values()) == beginnings
+    for filled in range(len(beginnings), len(ids)):
+        assert sees[filled].nonzero().ravel().tolist() == [filled]
+        assert not sees[:filled, filled].any()
+    predicted = zip(row["logits_to_keep"].tolist(), row["shift_labels"][0].tolist(), strict=True)
+    assert Counter((found[place], label) for place, label in predicted) == Counter(
+        (tuple(s["input_ids"][:end]), label)
+        for s in samples
+        for end, label in enumerate(s["labels"])
+        if end and label != -100
+    )
 
 
-def test_a_sample_whose_first_token_counts_is_refused():
-    with pytest.raises(ValueError, match="first token of a sample counts"):
-        SharedPrefixCollator()([{"input_ids": [1, 2], "labels": [1, 2]}])
+def test_the_mask_is_of_the_type_that_the_model_computes_in():
+    mask = SharedPrefixCollator(dtype=torch.bfloat16)([{"input_ids": [1, 2], "labels": [-100, 2]}])
+    assert mask["attention_mask"].dtype == torch.bfloat16
+    assert mask["attention_mask"].tolist() == [[[[0, -torch.inf], [0, 0]]]]
 
 
 @pytest.mark.parametrize(
@@ -147,12 +177,21 @@ def test_a_sample_whose_first_token_counts_is_refused():
         ({"sliding_window": 8, "layer_types": ["sliding_attention"] * 2}, 8, True),
         ({"_attn_implementation": "flash_attention_2"}, None, False),
         ({"_attn_implementation": "eager"}, None, False),
+        ({"output_router_logits": False}, None, False),  # a mixture of experts
     ],
 )
 def test_the_window_is_that_of_the_configuration(config, window, packs):
     made = SimpleNamespace(**{"_attn_implementation": "sdpa", **config})
     assert attention_window(made) == window
     assert can_pack(made) == packs
+
+
+def test_a_model_says_whether_it_takes_places(architecture):
+    assert takes_places(tiny_models.load(architecture).model)
+    assert takes_places(
+        get_peft_model(tiny_models.load(architecture).model, LoraConfig(target_modules=["o_proj"]))
+    )
+    assert not takes_places(SimpleNamespace(forward=lambda input_ids, labels: (input_ids, labels)))
 
 
 def test_layers_of_several_kinds_are_not_packed():
@@ -185,15 +224,54 @@ def test_over_a_whole_training_the_curves_coincide(tmp_path, architecture):
 
 
 @pytest.fixture
+def step_gradients(monkeypatch):
+    """The gradients of each training's first optimiser step, with LoRA matrices that are not zero before it."""
+    collected = []
+
+    class Bar(qlora.ProgressBar):
+        def on_train_begin(self, args, state, control, model=None, **more):
+            super().on_train_begin(args, state, control, **more)
+            torch.manual_seed(1)
+            for name, parameter in model.named_parameters():
+                if "lora_B" in name:
+                    torch.nn.init.normal_(parameter, std=0.02)
+
+        def on_pre_optimizer_step(self, *_, model, **__):
+            collected.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
+
+    monkeypatch.setattr(qlora, "ProgressBar", Bar)
+    return collected
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"batch_size": 2, "accumulation": 4, "gradient_checkpointing": True},  # one pass
+        {"batch_size": 12, "accumulation": 3},  # three passes
+    ],
+)
+def test_an_optimiser_step_has_the_gradients_of_the_padded_one(tmp_path, architecture, step_gradients, more):
+    packed, padded = (
+        train(tmp_path, architecture, rows=36, steps=1, packing=packing, **more) for packing in (True, False)
+    )
+    assert packed.log["loss"][0].as_py() == pytest.approx(padded.log["loss"][0].as_py(), rel=1e-5)
+    assert packed.log["grad_norm"][0].as_py() == pytest.approx(padded.log["grad_norm"][0].as_py(), rel=1e-5)
+    found, expected = step_gradients
+    for name, gradient in expected.items():
+        assert gradient.abs().max() > 0, name
+        assert (found[name] - gradient).norm() <= 1e-5 * gradient.norm(), name
+
+
+@pytest.fixture
 def rows_seen(monkeypatch):
     shapes = []
-    original = qlora.SFTTrainer.compute_loss
+    original = transformers.Trainer.compute_loss
 
     def compute_loss(self, model, inputs, *args, **more):
         shapes.append((tuple(inputs["input_ids"].shape), tuple(inputs["attention_mask"].shape)))
         return original(self, model, inputs, *args, **more)
 
-    monkeypatch.setattr(qlora.SFTTrainer, "compute_loss", compute_loss)
+    monkeypatch.setattr(transformers.Trainer, "compute_loss", compute_loss)
     return shapes
 
 
