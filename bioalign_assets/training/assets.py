@@ -92,22 +92,21 @@ def _untuned_row(variant: Variant) -> pa.Table:
 def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    from bioalign_assets.models.loading import load_base
-    from bioalign_assets.models.threads import reproducible_threads
-    from bioalign_assets.training.qlora import train_adapter
+    from bioalign_assets.training.on_base import train_on_base
     from bioalign_assets.training.samples import training_rows
 
     spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]
     resolved = ResolvedModel.from_table(base, model=variant.model)
     provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
-    with reproducible_threads(model_spec):
-        training = train_adapter(
-            training_rows(pairs, dataset=provenance.dataset),
-            loaded=load_base(resolved, spec=model_spec, warehouse=warehouse.root),
-            spec=spec,
-            adapters=warehouse.adapters,
-            name=variant.key,
-        )
+    training = train_on_base(
+        training_rows(pairs, dataset=provenance.dataset),
+        resolved=resolved,
+        model_spec=model_spec,
+        warehouse=warehouse.root,
+        spec=spec,
+        adapters=warehouse.adapters,
+        name=variant.key,
+    )
     row = {
         "variant": variant.key,
         "model": variant.model,

@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
-from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel
 from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
@@ -27,6 +27,8 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.models.backends.base import Backend
+from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
 from bioalign_assets.training.log import log_table
@@ -93,7 +95,13 @@ def lora_targets(model: PreTrainedModel, *, wanted: tuple[str, ...]) -> list[str
 
 
 def train_adapter(
-    rows: pa.Table, *, loaded: LoadedModel, spec: ExperimentSpec, adapters: Path, name: str
+    rows: pa.Table,
+    *,
+    loaded: LoadedModel,
+    spec: ExperimentSpec,
+    adapters: Path,
+    name: str,
+    backend: Backend | None = None,
 ) -> Training:
     """Train an adapter and publish it as ``<adapters>/<content hash>/``.
 
@@ -103,6 +111,7 @@ def train_adapter(
     :param adapters: folder of all adapters; an interrupted training leaves nothing there that looks finished
     :param loaded: freshly loaded; its model is used up, it bears the adapter afterwards
     :param name: what to call the training in progress bars
+    :param backend: what loaded the model; transformers by default
     :raises ModelError: if the loss or a weight is not a number, or a sample is too long
     :raises ValueError: if the model bears an adapter already
     """
@@ -118,22 +127,29 @@ def train_adapter(
         loss=spec.loss,
         max_tokens=spec.max_tokens,
     )
-    model = loaded.model
-    if getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=spec.gradient_checkpointing)
+    backend = backend or TransformersBackend()
     lora = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,
         lora_dropout=spec.dropout,
         bias="none",
-        target_modules=lora_targets(model, wanted=spec.targets),
+        target_modules=lora_targets(loaded.model, wanted=spec.targets),
         task_type="CAUSAL_LM",
+    )
+    model = backend.with_lora(
+        loaded.model, lora=lora, is_checkpointed=spec.gradient_checkpointing, seed=spec.seed
     )
     if loaded.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory(prefix="bioalign-training-") as scratch:
         trainer = _trainer(
-            samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=Path(scratch), name=name
+            samples,
+            model=model,
+            loaded=loaded,
+            spec=spec,
+            packs=backend.can_pack and _packs(spec, model=model),
+            scratch=Path(scratch),
+            name=name,
         )
         trainer.train()
         trained: PeftModel = trainer.model
@@ -166,8 +182,8 @@ def _trainer(
     *,
     model: PreTrainedModel,
     loaded: LoadedModel,
-    lora: LoraConfig,
     spec: ExperimentSpec,
+    packs: bool,
     scratch: Path,
     name: str,
 ) -> SFTTrainer:
@@ -175,7 +191,6 @@ def _trainer(
         (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
     )
     on_card = loaded.device.type == "cuda"
-    packs = _packs(spec, model=model)
     batch_size, accumulation = _batches(spec, packs=packs)
     disable_progress_bar()  # the trainer's own bar is the one to look at
     config = SFTConfig(
@@ -216,7 +231,6 @@ def _trainer(
         data_collator=SharedPrefixCollator(window=attention_window(model.config))
         if packs
         else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
-        peft_config=lora,
         callbacks=[StopOnNaN(), ProgressBar(name)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints every logged step; the log is a table here
