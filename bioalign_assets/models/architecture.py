@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PUBLISHED", "Architecture", "Published"]
+__all__ = ["PUBLISHED", "TINY", "Architecture", "Published"]
 
 _KNOWN = frozenset({"llama", "mistral", "phi3"})
 """Values of ``model_type`` whose layers are those that are counted here."""
@@ -105,16 +105,17 @@ class Published:
         return self.architecture.weight_bytes(is_nf4=self.is_nf4, width=2)
 
 
-_MISTRAL = {"hidden": 4096, "intermediate": 14336, "layers": 32, "heads": 32, "kv_heads": 8, "head_dim": 128}
+def _like_mistral(vocabulary: int) -> Architecture:
+    return Architecture(
+        hidden=4096, intermediate=14336, layers=32, heads=32, kv_heads=8, head_dim=128, vocabulary=vocabulary
+    )
+
+
 PUBLISHED: dict[str, Published] = {
     # Llama 3 8B: Grattafiori et al. 2024, https://arxiv.org/abs/2407.21783, table 3
-    "unsloth/llama-3-8b-bnb-4bit": Published(
-        architecture=Architecture(**_MISTRAL, vocabulary=128_256), is_nf4=True
-    ),
+    "unsloth/llama-3-8b-bnb-4bit": Published(architecture=_like_mistral(128_256), is_nf4=True),
     # Mistral 7B: Jiang et al. 2023, https://arxiv.org/abs/2310.06825, table 1; v0.3 has 768 more tokens
-    "unsloth/mistral-7b-instruct-v0.3-bnb-4bit": Published(
-        architecture=Architecture(**_MISTRAL, vocabulary=32_768), is_nf4=True
-    ),
+    "unsloth/mistral-7b-instruct-v0.3-bnb-4bit": Published(architecture=_like_mistral(32_768), is_nf4=True),
     # Phi-3 Mini: Abdin et al. 2024, https://arxiv.org/abs/2404.14219, section 2; feed-forward width and vocabulary
     # from the configuration that transformers has as its default for Phi-3
     "unsloth/Phi-3-mini-4k-instruct": Published(
@@ -124,9 +125,10 @@ PUBLISHED: dict[str, Published] = {
         is_nf4=False,
     ),
     # BioMistral 7B: Labrak et al. 2024, https://arxiv.org/abs/2402.10373, is Mistral 7B Instruct v0.1 trained on
-    "BioMistral/BioMistral-7B": Published(
-        architecture=Architecture(**_MISTRAL, vocabulary=32_000), is_nf4=False
-    ),
+    "BioMistral/BioMistral-7B": Published(architecture=_like_mistral(32_000), is_nf4=False),
 }
 """The paper's models, so that ``bioalign doctor`` can tell what they need without a network. Once a model's
 configuration is here, that is what counts."""
+
+TINY = Architecture(hidden=128, intermediate=512, layers=4, heads=4, kv_heads=2, head_dim=32, vocabulary=2048)
+"""The tiny models' shape (``models/tiny.py``), with as many tokens as their tokenizers may have."""

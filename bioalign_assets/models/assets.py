@@ -33,7 +33,8 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
             kinds={"pytorch", "huggingface"},
             description=(
                 "The base model: a published one, at the commit that its revision named when it was first fetched "
-                "(bioalign models --move takes the present one), or a tiny one, built and briefly pre-trained here on the release's names (never on labels or pairs)."
+                "(bioalign models --move takes the present one), or a tiny one, built and briefly pre-trained here "
+                "on the release's names (never on labels or pairs)."
             ),
         ),
         partitions_def=partitions.model,

@@ -25,7 +25,7 @@ from bioalign_assets.models.architecture import Architecture
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
 from bioalign_assets.models.spec import ModelSpec
 
-__all__ = ["FILES", "PICKLED", "cache_folder", "fetch", "free_disk", "hub_error"]
+__all__ = ["FILES", "PICKLED", "cache_folder", "cached", "fetch", "free_disk", "hub_error", "weight_files"]
 
 FILES = (
     "config.json", "generation_config.json", "model.safetensors", "model-*.safetensors",
@@ -85,6 +85,41 @@ def fetch(
         raise _told(error, spec=spec, name=name, revision=revision) from error
 
 
+def cached(repo_id: str, *, revision: str, cache: Path | None = None) -> Path | None:
+    """Return the folder of a commit (or branch) in the local cache, without asking the hub; None if it lacks files."""
+    try:
+        found = snapshot_download(
+            repo_id, revision=revision, cache_dir=cache, allow_patterns=list(FILES), ignore_patterns=["*/*"],
+            local_files_only=True,
+        )  # fmt: skip
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    folder = Path(found)
+    try:
+        files = weight_files(folder)
+    except ValueError:
+        return None
+    is_whole = bool(files) and all(file.is_file() for file in (folder / "config.json", *files))
+    return folder if is_whole else None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weight files that transformers would load: safetensors, or pickled ones where there are no others.
+
+    Empty if there are none; those that an index names may be missing.
+
+    :raises ValueError: if the index is not JSON
+    """
+    for whole in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{whole}.index.json"
+        if (folder / whole).is_file():
+            return [folder / whole]
+        if index.is_file():
+            named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / shard for shard in sorted(set(named))]
+    return []
+
+
 def cache_folder(cache: Path | None = None) -> Path:
     """Return the folder in which the hub's library keeps what it fetched."""
     return cache or Path(huggingface_hub.constants.HF_HUB_CACHE)
@@ -116,9 +151,7 @@ def _without_second_form(files: Sequence[Any]) -> list[Any]:
     return [file for file in files if not file.filename.startswith("pytorch_model")]
 
 
-def _refuse_small_disk(
-    lacking: Sequence[Any], *, spec: ModelSpec, name: str, cache: Path | None
-) -> None:
+def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str, cache: Path | None) -> None:
     needed = sum(file.file_size or 0 for file in lacking)
     folder = cache_folder(cache)
     free = free_disk(folder)
@@ -130,9 +163,7 @@ def _refuse_small_disk(
         )  # fmt: skip
 
 
-def _refuse_small_card(
-    wanted: dict[str, Any], *, spec: ModelSpec, name: str, card_bytes: int | None
-) -> None:
+def _refuse_small_card(wanted: dict[str, Any], *, spec: ModelSpec, name: str, card_bytes: int | None) -> None:
     """Raise if the card can't even score with the model. Its configuration, a few kB, is fetched to tell."""
     if card_bytes is None:
         return

@@ -1,7 +1,6 @@
 """Published models: resolved to a commit, fetched from the model hub or taken from its local cache."""
 
 import copy
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from bioalign_assets.models.fetching import (
     PICKLED,
     fetch,
     hub_error,
+    weight_files,
 )
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
@@ -97,31 +97,21 @@ def _describe(folder: Path, *, spec: ModelSpec, name: str) -> ResolvedModel:
 
 
 def _weights(folder: Path, *, spec: ModelSpec, name: str) -> list[Path]:
-    """Return the weight files that transformers would load: safetensors, or pickled ones where there are no others."""
-    for whole in ("model.safetensors", "pytorch_model.bin"):
-        index = folder / f"{whole}.index.json"
-        if (folder / whole).is_file():
-            return [folder / whole]
-        if index.is_file():
-            return _shards(index, spec=spec, name=name)
-    raise hub_error(
-        spec, name=name, found=f"neither model.safetensors nor pytorch_model.bin in {folder}",
-        remedy="Name a repository or revision that holds the weights in one of these forms.",
-    )  # fmt: skip
-
-
-def _shards(index: Path, *, spec: ModelSpec, name: str) -> list[Path]:
-    """Return the weight files that an index names."""
-    folder = index.parent
-    shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    missing = [shard for shard in shards if not (folder / shard).is_file()]
+    """Return the weight files that transformers would load."""
+    files = weight_files(folder)
+    missing = [file.name for file in files if not file.is_file()]
+    if not files:
+        raise hub_error(
+            spec, name=name, found=f"neither model.safetensors nor pytorch_model.bin in {folder}",
+            remedy="Name a repository or revision that holds the weights in one of these forms.",
+        )  # fmt: skip
     if missing:
         raise hub_error(
             spec, name=name,
-            found=f"{len(missing)} of {len(shards)} weight files missing in {folder}, such as {missing[0]}",
+            found=f"{len(missing)} of {len(files)} weight files missing in {folder}, such as {missing[0]}",
             remedy="Run it again with a network, to finish the download.",
         )  # fmt: skip
-    return [folder / shard for shard in shards]
+    return files
 
 
 def _quantisation(config: PreTrainedConfig, *, spec: ModelSpec, name: str) -> Literal["nf4", "none"]:

@@ -21,6 +21,8 @@ class LocalHub:
         self.gated: set[str] = set()
         self.granted: set[str] = set()
         """Tokens that may see gated repositories"""
+        self.users: dict[str, str] = {}
+        """Names of the users that tokens belong to"""
         self.asked: list[str] = []
         """Method and path of every request, in order"""
         self.claimed_bytes: dict[str, int] = {}
@@ -33,7 +35,9 @@ class LocalHub:
     @property
     def fetched(self) -> set[str]:
         """Names of the files whose content was asked for."""
-        return {path.rsplit("/", 1)[-1] for path in self.asked if path.startswith("GET ") and "/resolve/" in path}
+        return {
+            path.rsplit("/", 1)[-1] for path in self.asked if path.startswith("GET ") and "/resolve/" in path
+        }
 
     @contextmanager
     def serving(self):
@@ -62,6 +66,9 @@ class LocalHub:
 
     def _answer(self, request, *, sends: bool) -> None:
         self.asked.append(f"{request.command} {request.path}")
+        if request.path == "/api/whoami-v2":
+            self._user(request)
+            return
         match = _API.match(request.path) or _FILE.match(request.path)
         repo = match["repo"] if match else None
         if repo not in self.commits:
@@ -74,7 +81,9 @@ class LocalHub:
         elif "what" not in match.groupdict():
             self._file(request, folder / match["name"], repo=repo, commit=commit, sends=sends)
         elif match["what"] == "revision":
-            _reply(request, 200, {}, body=json.dumps({"id": repo, "sha": commit, "siblings": []}), sends=sends)
+            _reply(
+                request, 200, {}, body=json.dumps({"id": repo, "sha": commit, "siblings": []}), sends=sends
+            )
         else:
             files = [
                 {"type": "file", "path": path.name, "size": self._size(path), "oid": _etag(path)}
@@ -82,9 +91,12 @@ class LocalHub:
             ]
             _reply(request, 200, {}, body=json.dumps(files), sends=sends)
 
+    def _user(self, request) -> None:
+        user = self.users.get(_token(request))
+        _reply(request, 200 if user else 401, {}, body=json.dumps({"name": user} if user else {}), sends=True)
+
     def _file(self, request, path: Path, *, repo: str, commit: str, sends: bool) -> None:
-        token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if repo in self.gated and token not in self.granted:
+        if repo in self.gated and _token(request) not in self.granted:
             _reply(request, 403, {"X-Error-Code": "GatedRepo"}, sends=sends)
         elif not path.is_file():
             _reply(request, 404, {"X-Error-Code": "EntryNotFound"}, sends=sends)
@@ -97,8 +109,12 @@ class LocalHub:
         return self.claimed_bytes.get(path.name, path.stat().st_size)
 
 
+def _token(request) -> str:
+    return (request.headers.get("Authorization") or "").removeprefix("Bearer ")
+
+
 def _etag(path: Path) -> str:
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _reply(request, status: int, headers, *, sends: bool, body: str | bytes = b"", length: int | None = None):

@@ -97,12 +97,13 @@ def test_a_recorded_commit_that_is_gone_is_told_with_the_way_on(hub, llama, cach
 def test_a_licence_that_was_not_granted_is_told_before_anything_is_fetched(hub, llama, cache):
     hub.put(REPO, llama, commit=COMMIT)
     hub.gated.add(REPO)
-    hub.granted.add("hf_granted")
+    granted = "hf_granted"
+    hub.granted.add(granted)
     for token in (None, "hf_other"):
         with pytest.raises(ModelError, match=r"accept the licence, and set HF_TOKEN.*Nothing was fetched"):
             resolve(cache, token=token)
     assert hub.fetched == set()
-    assert resolve(cache, token="hf_granted").revision == COMMIT
+    assert resolve(cache, token=granted).revision == COMMIT
     assert resolve(cache).revision == COMMIT  # once it is here it needs no grant
 
 

@@ -44,7 +44,7 @@ def refuse_absent_unsloth(name: str) -> None:
             f'Model {name} with backend = "unsloth"', found=lacking,
             expected="Linux, a CUDA card and the extra gpu",
             remedy=(
-                "Install it with pip install '.[gpu]' on a machine with a card (bioalign doctor says what is there), or "
+                "Install it with pip install '.[gpu]' on a machine with a card (bioalign doctor tells), or "
                 f'set models.{name}.backend to "transformers": it runs everywhere.'
             ),
         )  # fmt: skip
