@@ -49,7 +49,7 @@ def check_up(study: Study, *, settings: Settings) -> Checkup:
     machine = look_at_machine(
         warehouse=settings.warehouse,
         token=settings.hf_token.get_secret_value() if settings.hf_token else None,
-        needs_card=any(spec.repo_id is not None for spec in study.models.values()),
+        needs_card=any(model.needs_card for model in needs),
         needs_hub=not all(model.is_here for model in needs),
     )
     return Checkup(

@@ -115,10 +115,10 @@ def _card_line(card: Card | None, *, is_cpu_build: bool, is_needed: bool) -> Lin
     return Line(
         what="CUDA card", found="none that torch can use",
         state="missing" if is_needed else "note",
-        mend="The study's published models need one: use a machine with an NVIDIA card"
+        mend="The study's large models need one: use a machine with an NVIDIA card"
         + (" and a torch built for CUDA (pip install torch)." if is_cpu_build else " and its driver (nvidia-smi).")
         if is_needed
-        else "The tiny models need none.",
+        else "This study's models need none.",
     )  # fmt: skip
 
 

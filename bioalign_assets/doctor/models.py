@@ -45,6 +45,11 @@ class ModelNeeds:
     scoring_bytes: int | None
     parameters: int | None
 
+    @property
+    def needs_card(self) -> bool:
+        """Whether a CPU is too slow for the model; also where its size is not known."""
+        return self.parameters is None or self.parameters >= _TOO_MUCH_FOR_A_CPU
+
 
 def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNeeds]:
     """Return what each model of a study needs, in the study's order.
@@ -65,13 +70,12 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
     found = []
     device = "the card" if machine.card else "this machine"
     there = machine.card.total_bytes if machine.card else machine.memory_bytes
-    needs_card = needs.parameters is None or needs.parameters >= _TOO_MUCH_FOR_A_CPU
-    if machine.card is None and needs_card:
+    if machine.card is None and needs.needs_card:
         found.append("no CUDA card (a CPU would take weeks)")
     if needs.backend == "unsloth" and machine.unsloth_lacks and needs.training_bytes != 0:
         found.append(f'backend = "unsloth": {machine.unsloth_lacks}')
     for what, wanted in (("training", needs.training_bytes), ("scoring", needs.scoring_bytes)):
-        if wanted is not None and wanted > there and (machine.card or not needs_card):
+        if wanted is not None and wanted > there and (machine.card or not needs.needs_card):
             found.append(f"{what} needs about {gigabytes(wanted)}, {device} has {gigabytes(there)}")
     if not needs.is_here and not machine.hub.answers:
         found.append("not fetched yet, and no hub answers")

@@ -1,15 +1,14 @@
 """A training from its base model on: the backend, whether there is memory enough, then the training itself."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bioalign_assets.models.architecture import Architecture
 from bioalign_assets.models.backends.choose import backend_of, refuse_absent_unsloth
 from bioalign_assets.models.backends.own_process import run_in_own_process
-from bioalign_assets.models.needs import TrainingLoad, refuse_too_little, training_bytes
+from bioalign_assets.models.fits import refuse_small_device
+from bioalign_assets.models.needs import TrainingLoad, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.training.spec import ExperimentSpec
@@ -98,35 +97,16 @@ def _train(
     from bioalign_assets.training.qlora import train_adapter
 
     backend = backend_of(model_spec)
-    _refuse_small_device(resolved, model_spec=model_spec, spec=spec, warehouse=warehouse)
+    refuse_small_device(
+        resolved, spec=model_spec, warehouse=warehouse,
+        what=f"Training {resolved.model} (rank {spec.rank}, batch {spec.batch_size} x {spec.accumulation})",
+        needed=lambda shape, width, on_card: training_bytes(
+            shape, load=training_load(spec, model_spec=model_spec), is_nf4=resolved.quantisation == "nf4",
+            width=width, on_card=on_card,
+        ),
+    )  # fmt: skip
     with reproducible_threads(model_spec):
         loaded = backend.for_training(
             resolved, spec=model_spec, warehouse=warehouse, max_tokens=spec.max_tokens
         )
         return train_adapter(rows, loaded=loaded, spec=spec, backend=backend, **training)
-
-
-def _refuse_small_device(
-    resolved: ResolvedModel, *, model_spec: ModelSpec, spec: ExperimentSpec, warehouse: Path
-) -> None:
-    """Raise if the device has too little free memory: before anything is loaded, not in the middle of a step."""
-    from bioalign_assets.models.loading import compute_dtype, default_device
-    from bioalign_assets.models.memory import free_memory
-
-    folder = resolved.folder(warehouse=warehouse)
-    architecture = Architecture.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    if architecture is None:
-        return
-    device = default_device()
-    refuse_too_little(
-        f"Training {resolved.model} (rank {spec.rank}, batch {spec.batch_size} x {spec.accumulation})",
-        needed=training_bytes(
-            architecture,
-            load=training_load(spec, model_spec=model_spec),
-            is_nf4=resolved.quantisation == "nf4",
-            width=compute_dtype(model_spec, device=device).itemsize,
-            on_card=device.type == "cuda",
-        ),
-        there=free_memory(device),
-        place="the CUDA card, free now" if device.type == "cuda" else "this machine, free now",
-    )

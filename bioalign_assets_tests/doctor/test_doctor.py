@@ -88,7 +88,7 @@ def test_the_papers_study_does_not_run_on_a_cpu_and_each_reason_has_a_remedy(tmp
 
 
 def test_the_papers_study_runs_on_a_card_with_the_hub(tmp_path, monkeypatch, hub):
-    token = "hf_ours"
+    token = "hf_ours"  # noqa: S105 - of the stand-in
     hub.users[token] = "somebody"
     card(monkeypatch, gigabytes=24)
     checkup = checkup_of("paper", tmp_path, hf_token=token)

@@ -136,6 +136,11 @@ def test_too_little_memory_is_told_before_the_model_is_loaded(tmp_path, monkeypa
     monkeypatch.setattr("bioalign_assets.models.backends.transformers_backend.load_base", None)
     with pytest.raises(ModelError, match=r"Training tiny-llama.*1\.0 MB of memory on this machine, free now"):
         train(tmp_path)
+    spec = tiny_models.spec_of("llama")
+    with pytest.raises(ModelError, match=r"Asking tiny-llama.*1\.0 MB of memory on this machine, free now"):
+        backend_of(spec).for_inference(
+            tiny_models.resolved("llama"), spec=spec, warehouse=tiny_models.warehouse()
+        )
 
 
 def test_the_backend_of_a_training_is_the_default_of_train_adapter(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import PreTrainedModel
 
+from bioalign_assets.models.fits import refuse_to_score
 from bioalign_assets.models.loading import LoadedModel, load_base
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
@@ -27,6 +28,7 @@ class TransformersBackend:
 
     def for_inference(self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
         """Return the base model (see :class:`Backend`)."""
+        refuse_to_score(resolved, spec=spec, warehouse=warehouse)
         return load_base(resolved, spec=spec, warehouse=warehouse)
 
     def with_lora(
