@@ -1,9 +1,10 @@
-"""The command line: the study and its upkeep (demo, dev, refresh, status), its results (leaderboard, score, ...).
+"""The command line: the study and its upkeep (doctor, demo, dev, refresh, ...), its results (leaderboard, score, ...).
 
 Every command reads the same environment as the Dagster definitions. An error that the user can mend is printed
 as one paragraph, without a traceback, and the exit status is 1.
 """
 
+import json
 import os
 import sys
 import time
@@ -30,7 +31,6 @@ from bioalign_assets.automation.shown import (
 )
 from bioalign_assets.curation.paper_files import write_paper_files
 from bioalign_assets.errors import BioAlignError
-from bioalign_assets.evaluation.metric_page import metric_page
 from bioalign_assets.report.publish import newest_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
@@ -134,6 +134,42 @@ def status(*, only_stale: bool) -> None:
     console.print(status_summary(states), highlight=False)
     for line in refused_releases(settings):
         console.print(line, highlight=False)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, sizes in bytes.")
+def doctor(*, as_json: bool) -> None:
+    """Tell what this machine has, what the study's models need, and how to mend what is missing (exit status 1)."""
+    from bioalign_assets.doctor.checkup import check_up
+    from bioalign_assets.doctor.shown import checkup_shown
+
+    settings = Settings.from_environment()
+    checkup = check_up(load_study(settings.study), settings=settings)
+    if as_json:
+        click.echo(json.dumps(checkup.to_json(), indent=2))
+    else:
+        Console().print(checkup_shown(checkup), highlight=False)
+    if not checkup.can_run:
+        click.get_current_context().exit(1)
+
+
+@cli.command()
+@click.option(
+    "--move", "moved", metavar="NAME", multiple=True,
+    help="Take the commit that this model's revision names now; may be given several times.",
+)  # fmt: skip
+def models(*, moved: Sequence[str]) -> None:
+    """List the base models with the commit that each is held at, and move those that are asked for."""
+    from bioalign_assets.automation.moving import move_models
+    from bioalign_assets.automation.shown import models_table
+
+    keep_terminal()
+    settings = Settings.from_environment()
+    study = load_study(settings.study)
+    console = _console()
+    for step in move_models(study, settings=settings, names=moved) if moved else ():
+        console.print(refresh_line(step), highlight=False)
+    console.print(models_table(study, tables=Tables(settings.warehouse)))
 
 
 @cli.command()
@@ -307,6 +343,8 @@ def candidates(*, variant: str, disease: str, top: int, prompt: str | None, as_c
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs"))
 def docs(folder: Path, *, check: bool) -> None:
     """Write the pages that are generated: the data dictionary and the metrics."""
+    from bioalign_assets.evaluation.metric_page import metric_page  # it loads scikit-learn
+
     for name, text in {"data_dictionary.md": data_dictionary(), "metrics.md": metric_page()}.items():
         page = folder / name
         if not check:
@@ -431,7 +469,7 @@ def main() -> None:
 def _run() -> int:
     """Run the command line; return the exit status."""
     try:
-        cli(standalone_mode=False)
+        status = cli(standalone_mode=False)
     except BioAlignError as error:
         click.secho(f"\n{error}", err=True, fg="red")
         return 1
@@ -447,7 +485,7 @@ def _run() -> int:
     except Exception:  # noqa: BLE001 - an error of ours: the traceback is what helps then
         traceback.print_exc()
         return 2
-    return 0
+    return status if isinstance(status, int) else 0  # what a command gave to Context.exit
 
 
 if __name__ == "__main__":

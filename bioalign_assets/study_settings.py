@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.study import Study
 
 __all__ = ["SettingsGroup", "settings_groups"]
 
 _MODEL_IS = ("repo_id", "revision", "tiny", "pretraining_steps", "seed", "role", "quantisation")
 _NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo", "checkpoint_every")
-_MODEL_TRAINS = ("dtype", "backend")
-_MODEL_ANSWERS = ("dtype", "backend", "prompt")
+_MODEL_TRAINS = ("dtype", "backend", "attention")
+_MODEL_ANSWERS = ("dtype", "attention", "prompt")
 _ASKED = ("sample_size", "seed", "pooling", "prompts")
 _MEASURED = ("sample_size", "seed", "resamples", "map_size")
 _RANKED = ("link_queries", "link_candidates", "link_exact")
@@ -45,7 +46,7 @@ class SettingsGroup:
 
 def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
     """Return all settings of a study that a figure depends on, by what reads them."""
-    models = {name: spec.model_dump(mode="json") for name, spec in study.models.items()}
+    models = {name: _as_run(spec) for name, spec in study.models.items()}
     experiments = {name: spec.model_dump(mode="json") for name, spec in study.experiments.items()}
     evaluation = study.evaluation.model_dump(mode="json")
     return (
@@ -81,7 +82,8 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
             values={
                 v.key: _only(evaluation, _ASKED)
                 | _only(models[v.model], _MODEL_ANSWERS)
-                | {"evaluate_on": experiments[v.experiment]["evaluate_on"]}
+                # whatever trained an adapter, transformers runs it
+                | {"evaluate_on": experiments[v.experiment]["evaluate_on"], "backend": "transformers"}
                 for v in study.variants
             },
         ),
@@ -100,8 +102,16 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
     )
 
 
+def _as_run(spec: ModelSpec) -> dict[str, Any]:
+    """Return a model's settings as they work: "auto" for a backend is the one that it takes."""
+    settings = spec.model_dump(mode="json") | {"backend": spec.trained_by}
+    if spec.attention == "auto":  # as it was before there was a choice: nothing becomes stale by that
+        del settings["attention"]
+    return settings
+
+
 def _only(settings: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: settings[name] for name in names}
+    return {name: settings[name] for name in names if name in settings}
 
 
 def _without(settings: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -42,6 +42,12 @@ LLAMA = {("training", "tiny-llama@paper"), ("training", "tiny-llama@untuned")}
             'tiny = "llama"\n', 'tiny = "llama"\ndtype = "float32"\n',
             LLAMA | {("inference", "tiny-llama@paper"), ("inference", "tiny-llama@untuned")},
         ),
+        ('tiny = "llama"\n', 'tiny = "llama"\nbackend = "transformers"\n', set()),
+        ('tiny = "llama"\n', 'tiny = "llama"\nbackend = "unsloth"\n', LLAMA),
+        (
+            'tiny = "llama"\n', 'tiny = "llama"\nattention = "eager"\n',
+            LLAMA | {("inference", "tiny-llama@paper"), ("inference", "tiny-llama@untuned")},
+        ),
         ('[datasets.stable]\n', '[datasets.stable]\nseed = 3\n', {("datasets", "stable")}),
         ("resamples = 100", "resamples = 200", {("evaluation", None)}),
         ("link_queries = 10", "link_queries = 11", {("links", None)}),
@@ -83,3 +89,15 @@ def test_the_order_of_keys_in_the_file_means_nothing(tmp_path):
     swapped = STUDY.replace("steps = 3\nbatch_size = 4\n", "batch_size = 4\nsteps = 3\n")
     assert swapped != STUDY
     assert versions(tmp_path / "a.toml", STUDY) == versions(tmp_path / "b.toml", swapped)
+
+
+def test_settings_that_came_later_leave_older_versions_as_they_were(tmp_path):
+    """The values of a warehouse from before there were backends and attentions to choose from."""
+    path = tmp_path / "micro.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    groups = {group.name: group.values["tiny-llama@paper"] for group in settings_groups(load_study(str(path)))
+              if group.partitioned_by == "variant"}  # fmt: skip
+    assert {name: groups[name]["backend"] for name in groups} == {
+        "training": "transformers", "inference": "transformers",
+    }  # fmt: skip
+    assert not {"attention"} & (groups["training"].keys() | groups["inference"].keys())

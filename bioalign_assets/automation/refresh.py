@@ -6,6 +6,7 @@ reruns every partition that is stale when its turn comes: what comes out as it w
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from bioalign_assets.errors import BioAlignError, StudyError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
 
-__all__ = ["RefreshStep", "refresh"]
+__all__ = ["RefreshStep", "Walk", "refresh", "walk"]
 
 Partition = tuple[dg.AssetKey, str | None]
 
@@ -51,13 +52,22 @@ def refresh(study: Study, *, settings: Settings, training: bool, accept: str = "
     :param training: whether what loads a language model is rerun too; what follows from it waits otherwise
     :param accept: SHA-256 of a refused release that a person has looked at, to put into force
     """
+    with walk(study, settings=settings) as walking:
+        yield from walking.ingest(settings=settings, accept=accept)
+        yield from walking.rerun_stale(training=training)
+
+
+@contextmanager
+def walk(study: Study, *, settings: Settings) -> Iterator["Walk"]:
+    """Give a walk through the asset graph of a study, alone in its warehouse.
+
+    :raises WarehouseError: if another such process is at work
+    """
     with working_alone(study, settings=settings) as instance:
-        walk = _Walk(build_defs(settings=settings, study=study), instance=instance, study=study)
-        yield from walk.ingest(settings=settings, accept=accept)
-        yield from walk.rerun_stale(training=training)
+        yield Walk(build_defs(settings=settings, study=study), instance=instance, study=study)
 
 
-class _Walk:
+class Walk:
     """One walk through the asset graph."""
 
     def __init__(self, defs: dg.Definitions, *, instance: dg.DagsterInstance, study: Study) -> None:
@@ -71,7 +81,7 @@ class _Walk:
         """Look at the source, and ingest what is new."""
         if accept:
             config = {"ops": {"ctd__release": {"config": {"accept": accept}}}}
-            yield self._run({RELEASE}, partition=None, why=f"accepted: {accept}", config=config)
+            yield self.run({RELEASE}, partition=None, why=f"accepted: {accept}", config=config)
             return
         seen = known_sighting(self._instance)
         memory = Memory(seen=seen.to_json()) if seen else Memory()
@@ -81,7 +91,7 @@ class _Walk:
             yield RefreshStep(title="the source", outcome=outcome, why=decision.reason)
             return
         tags = release_tags(decision.sighting)
-        yield self._run({RELEASE}, partition=None, why=decision.reason, tags=tags)
+        yield self.run({RELEASE}, partition=None, why=decision.reason, tags=tags)
 
     def rerun_stale(self, *, training: bool) -> Iterator[RefreshStep]:
         """Rerun what is stale when its turn comes."""
@@ -106,9 +116,9 @@ class _Walk:
                     continue
                 keys = set(self._graph.get(key).execution_set_asset_keys)
                 done |= {(each, partition) for each in keys}
-                yield self._run(keys, partition=partition, why=why)
+                yield self.run(keys, partition=partition, why=why)
 
-    def _run(
+    def run(
         self,
         keys: set[dg.AssetKey],
         *,
@@ -117,6 +127,7 @@ class _Walk:
         tags: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> RefreshStep:
+        """Rerun some assets of one partition; return what came of it."""
         title = _title(keys, partition)
         before = {key: self._version(key, partition) for key in keys}
         started = time.perf_counter()

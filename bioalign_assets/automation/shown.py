@@ -9,13 +9,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from bioalign_assets.ctd.acceptance import blocked_folder, blocked_releases
+from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.settings import Settings
+from bioalign_assets.study import Study
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets.warehouse.tables import Tables
 
 if TYPE_CHECKING:  # the commands that need neither start without Dagster
     from bioalign_assets.automation.refresh import RefreshStep
     from bioalign_assets.automation.staleness import PartitionState
 
-__all__ = ["refresh_line", "refresh_summary", "refused_releases", "status_summary", "status_table"]
+__all__ = [
+    "models_table",
+    "refresh_line",
+    "refresh_summary",
+    "refused_releases",
+    "status_summary",
+    "status_table",
+]
 
 _STYLES = {"fresh": "green", "stale": "yellow", "missing": "dim"}
 _WORDS = {
@@ -74,3 +85,21 @@ def refused_releases(settings: Settings) -> list[str]:
         for blocked in blocked_releases(blocked_folder(settings.warehouse / "raw"))
         if blocked.accepted_at is None
     ]
+
+
+def models_table(study: Study, *, tables: Tables) -> Table:
+    """Return the base models of a study with the commit that each is held at."""
+    rows = tables.read(TABLES["models.base"])
+    known = {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}
+    table = Table(title="Base models", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("model", "from", "revision in the study file", "held at"):
+        table.add_column(name, overflow="fold")
+    for name, spec in study.models.items():
+        row = known.get(name)
+        if spec.repo_id is None:
+            table.add_row(name, f"built here ({spec.tiny})", "", "")
+        elif row is None or (row.repo_id, row.named_revision) != (spec.repo_id, spec.revision):
+            table.add_row(name, spec.repo_id, spec.revision, "[dim]resolved when models/base runs[/dim]")
+        else:
+            table.add_row(name, spec.repo_id, spec.revision, row.revision)
+    return table

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bioalign_assets.models.loading import LoadedModel, load_base
+from bioalign_assets.models.backends.choose import backend_of
+from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study, Variant
 from bioalign_assets.training.adapters import adapter_row, verify_adapter, with_adapter
@@ -33,5 +34,6 @@ def load_variant(
             expected=expected_provenance(variant, study=study, base=base, pairs=pairs),
         )
     resolved = ResolvedModel.from_table(base, model=variant.model)
-    loaded = load_base(resolved, spec=study.models[variant.model], warehouse=warehouse)
+    spec = study.models[variant.model]
+    loaded = backend_of(spec).for_inference(resolved, spec=spec, warehouse=warehouse)
     return loaded if folder is None else with_adapter(loaded, folder=folder)

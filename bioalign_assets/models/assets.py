@@ -2,14 +2,26 @@
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import Field
 
+from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
 from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["build_assets"]
+__all__ = ["BaseModelConfig", "build_assets"]
+
+
+class BaseModelConfig(dg.Config):
+    """What a run may ask of ``models/base`` beside its partition."""
+
+    move: bool = Field(
+        default=False,
+        description="Take the commit that the model's revision names now, also where an older one is recorded.",
+    )
 
 
 def build_assets(study: Study, *, partitions: Partitions, settings: Settings) -> list[dg.AssetsDefinition]:
@@ -20,8 +32,9 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
             "models.base",
             kinds={"pytorch", "huggingface"},
             description=(
-                "The base model: a published one, fetched at the commit that its revision names, or a tiny one, "
-                "built and briefly pre-trained here on the release's names (never on labels or pairs)."
+                "The base model: a published one, at the commit that its revision named when it was first fetched "
+                "(bioalign models --move takes the present one), or a tiny one, built and briefly pre-trained here "
+                "on the release's names (never on labels or pairs)."
             ),
         ),
         partitions_def=partitions.model,
@@ -30,7 +43,10 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
         code_version="1",
     )
     def base(
-        context: dg.AssetExecutionContext, associations: pa.Table, warehouse: Warehouse
+        context: dg.AssetExecutionContext,
+        config: BaseModelConfig,
+        associations: pa.Table,
+        warehouse: Warehouse,
     ) -> dg.MaterializeResult[pa.Table]:
         from bioalign_assets.models.base import resolve_model
         from bioalign_assets.models.threads import reproducible_threads
@@ -44,6 +60,7 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
                 associations=associations,
                 warehouse=warehouse.root,
                 token=settings.hf_token.get_secret_value() if settings.hf_token else None,
+                recorded=None if config.move else _recorded(name, warehouse=warehouse),
             )
         return materialized(
             resolved.to_table(),
@@ -57,3 +74,9 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
         )
 
     return [base]
+
+
+def _recorded(name: str, *, warehouse: Warehouse) -> ResolvedModel | None:
+    """Return a model's row of the last run; None before the first."""
+    rows = warehouse.tables.read(TABLES["models.base"], partitions=[name])
+    return ResolvedModel.from_table(rows, model=name) if len(rows) else None

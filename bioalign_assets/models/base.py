@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 from transformers.utils.logging import disable_progress_bar
 
-from bioalign_assets.models.hub import resolve_hub_model
+from bioalign_assets.models.hub import recorded_commit, resolve_hub_model
+from bioalign_assets.models.loading import default_device
+from bioalign_assets.models.memory import total_memory
 from bioalign_assets.models.pretraining import TOKENIZER_SENTENCES, pretrain, pretraining_texts
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
@@ -19,7 +21,13 @@ __all__ = ["resolve_model"]
 
 
 def resolve_model(
-    spec: ModelSpec, *, name: str, associations: pa.Table, warehouse: Path, token: str | None = None
+    spec: ModelSpec,
+    *,
+    name: str,
+    associations: pa.Table,
+    warehouse: Path,
+    token: str | None = None,
+    recorded: ResolvedModel | None = None,
 ) -> ResolvedModel:
     """Return the base model of a study's entry, its files at hand.
 
@@ -27,11 +35,20 @@ def resolve_model(
     :param associations: ``ctd.associations``; a tiny model learns the names in it
     :param warehouse: the warehouse folder; tiny models are kept below ``models/``
     :param token: login of the model hub
-    :raises ModelError: if a published model can't be found or fetched
+    :param recorded: the model as ``models.base`` has it: a published one stays at its commit as long as the study
+        names the same revision. None to resolve the revision anew
+    :raises ModelError: if a published model can't be found, fetched or held here
     """
-    if spec.tiny is None:
-        return resolve_hub_model(spec, name=name, token=token)
-    return _build_tiny(spec, name=name, associations=associations, warehouse=warehouse)
+    if spec.tiny is not None:
+        return _build_tiny(spec, name=name, associations=associations, warehouse=warehouse)
+    device = default_device()
+    return resolve_hub_model(
+        spec,
+        name=name,
+        token=token,
+        commit=recorded_commit(recorded, spec=spec),
+        card_bytes=total_memory(device) if device.type == "cuda" else None,
+    )
 
 
 def _build_tiny(spec: ModelSpec, *, name: str, associations: pa.Table, warehouse: Path) -> ResolvedModel:

@@ -1,5 +1,7 @@
 """From a resolved model to one in memory: 4-bit NF4 weights, the tokenizer, and an adapter where there is one."""
 
+import importlib.util
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
 
-__all__ = ["LoadedModel", "compute_dtype", "default_device", "load_base"]
+__all__ = ["LoadedModel", "compute_dtype", "default_device", "load_base", "load_tokenizer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +69,14 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
             config=config,
             dtype=dtype,
             quantization_config=_quantisation(config, spec=spec, dtype=dtype),
+            attn_implementation=_attention(spec, resolved=resolved, device=device, dtype=dtype),
             device_map={"": device},
             trust_remote_code=False,  # neither asks on the terminal nor runs code that came with the weights
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # told below, as missing ones
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, SafetensorError) as error:
+        tokenizer = load_tokenizer(folder)
+    except (OSError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise _unloadable(resolved, folder=folder, found=f"files that don't load ({error})") from error
     # transformers only warns of these, and fills them with random numbers
     random = sorted({*told["missing_keys"], *(str(key) for key, *_ in told["mismatched_keys"])})
@@ -88,10 +91,38 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
             found=f"{model.num_parameters()} parameters instead of {resolved.parameters}",
         )
     _keep_to_dtype(model, dtype=dtype)
+    return LoadedModel(model=model.eval(), tokenizer=tokenizer, device=device, dtype=dtype)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model's folder, with a padding token."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         # padding is masked everywhere, so which token stands there does not matter
         tokenizer.pad_token = tokenizer.eos_token
-    return LoadedModel(model=model.eval(), tokenizer=tokenizer, device=device, dtype=dtype)
+    return tokenizer
+
+
+def _attention(
+    spec: ModelSpec, *, resolved: ResolvedModel, device: torch.device, dtype: torch.dtype
+) -> str | None:
+    """Return the attention to load with; None leaves it to transformers, which takes PyTorch's own where it can."""
+    if spec.attention == "auto":
+        return None
+    if spec.attention == "flash_attention_2":
+        lacking = (
+            "no package flash_attn" if importlib.util.find_spec("flash_attn") is None
+            else "no CUDA card" if device.type != "cuda"
+            else f"{str(dtype).removeprefix('torch.')} to compute in" if dtype == torch.float32
+            else ""
+        )  # fmt: skip
+        if lacking:
+            raise ModelError(
+                f"Model {resolved.model} with attention = \"flash_attention_2\"", found=lacking,
+                expected="a CUDA card, the package flash-attn, and bfloat16 or float16",
+                remedy=f'Install it (pip install flash-attn), or set models.{resolved.model}.attention to "auto".',
+            )  # fmt: skip
+    return spec.attention
 
 
 def _quantisation(

@@ -30,6 +30,8 @@ class ResolvedModel:
     bytes: int
     weights_sha256: str
     path: str
+    named_revision: str | None = None
+    """Revision as the study file named it when the commit was resolved"""
 
     def to_table(self) -> pa.Table:
         """Return one row with the schema of ``models.base``."""

@@ -17,7 +17,7 @@ class ModelSpec(BaseModel):
     repo_id: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """Identifier on the model hub, such as ``unsloth/Phi-3-mini-4k-instruct``."""
     revision: str = Field(default="main", min_length=1)
-    """Commit of the model, or a branch that is resolved when ``models.base`` is materialised."""
+    """Commit of the model, or a branch that is resolved once, when ``models.base`` is first materialised."""
     tiny: TinyArchitecture | None = None
     """Architecture of a tiny model that is built and pre-trained here, instead of ``repo_id``."""
     pretraining_steps: int = Field(default=100, ge=0, le=100_000)
@@ -32,8 +32,10 @@ class ModelSpec(BaseModel):
     """How the base weights are held in memory."""
     prompt: Literal["plain", "chat"] = "plain"
     """Whether a test prompt is given as it is or inside the model's chat template."""
-    backend: Literal["transformers"] = "transformers"
-    """What trains and runs the model."""
+    backend: Literal["auto", "transformers", "unsloth"] = "auto"
+    """What trains the model (docs/models.md); ``auto`` is ``transformers``, on every machine."""
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"
+    """Implementation of attention; ``auto`` is PyTorch's own (``sdpa``), the one that packed training works with."""
     batch_size: int = Field(default=32, ge=1, le=4096)
     """Statements in one forward pass when embedding and answering."""
 
@@ -44,3 +46,8 @@ class ModelSpec(BaseModel):
                 "give either repo_id (a published model) or tiny (llama, mistral, phi3), not both"
             )
         return self
+
+    @property
+    def trained_by(self) -> Literal["transformers", "unsloth"]:
+        """The backend that trains the model: ``auto`` is decided here, not by what a machine has."""
+        return "unsloth" if self.backend == "unsloth" else "transformers"

@@ -93,9 +93,26 @@ def _untuned_row(variant: Variant) -> pa.Table:
 def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    from bioalign_assets.models.loading import compute_dtype, default_device, load_base
-    from bioalign_assets.models.threads import reproducible_threads
-    from bioalign_assets.training.qlora import train_adapter
+    device = default_device()
+    computed = {
+        "backend": model_spec.trained_by,
+        "device": device.type,
+        "dtype": str(compute_dtype(model_spec, device=device)),
+    }
+    key = training_key(provenance, computed=computed)
+    with held_checkpoints(
+        warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
+    ) as checkpoints:
+        training = train_on_base(
+            training_rows(pairs, dataset=provenance.dataset),
+            resolved=resolved,
+            model_spec=model_spec,
+            warehouse=warehouse.root,
+            spec=spec,
+            adapters=warehouse.adapters,
+            name=variant.key,
+            checkpoints=checkpoints,
+        )
     from bioalign_assets.training.samples import training_rows
 
     spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]
@@ -103,20 +120,19 @@ def _train(
     provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
     device = default_device()
     computed = {
-        "backend": model_spec.backend,
+        "backend": model_spec.trained_by,
         "device": device.type,
         "dtype": str(compute_dtype(model_spec, device=device)),
     }
     key = training_key(provenance, computed=computed)
-    with (
-        held_checkpoints(
-            warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
-        ) as checkpoints,
-        reproducible_threads(model_spec),
-    ):
-        training = train_adapter(
+    with held_checkpoints(
+        warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
+    ) as checkpoints:
+        training = train_on_base(
             training_rows(pairs, dataset=provenance.dataset),
-            loaded=load_base(resolved, spec=model_spec, warehouse=warehouse.root),
+            resolved=resolved,
+            model_spec=model_spec,
+            warehouse=warehouse.root,
             spec=spec,
             adapters=warehouse.adapters,
             name=variant.key,

@@ -3,6 +3,7 @@
 A LoRA adapter loads onto any base model of the same shape without complaint, so this record is what tells.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -57,6 +58,8 @@ class AdapterProvenance(BaseModel):
     experiment: str
     experiment_sha256: str
     """Hash of the settings that training depends on"""
+    backend: str = "transformers"
+    """What trained it; the only one that there was when older records were written"""
     libraries: Mapping[str, str]
 
 
@@ -67,8 +70,11 @@ def experiment_sha256(spec: ExperimentSpec) -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that shape a training."""
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    """Return the versions of the libraries that shape a training; of Unsloth where it is installed."""
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions["unsloth"] = importlib.metadata.version("unsloth")
+    return versions
 
 
 def expected_provenance(
@@ -96,6 +102,7 @@ def expected_provenance(
         dataset_version=content_hash(rows, schema=TABLES["curation.pairs"]),
         experiment=variant.experiment,
         experiment_sha256=experiment_sha256(spec),
+        backend=study.models[variant.model].trained_by,
         libraries=library_versions(),
     )
 

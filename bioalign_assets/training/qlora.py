@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
-from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel
 from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedModel,
@@ -28,6 +28,8 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.models.backends.base import Backend
+from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
 from bioalign_assets.training.checkpoints import Checkpoints
@@ -109,6 +111,7 @@ def train_adapter(
     name: str,
     checkpoints: Checkpoints | None = None,
     callbacks: Sequence[TrainerCallback] = (),
+    backend: Backend | None = None,
 ) -> Training:
     """Train an adapter and publish it as ``<adapters>/<content hash>/``.
 
@@ -122,16 +125,18 @@ def train_adapter(
     :param checkpoints: where to save now and then, and to go on from. They stay there at the end: the caller knows
         when the adapter is on record. Without them an interrupted training begins anew
     :param callbacks: what else watches it, in transformers' form
+    :param backend: what loaded the model; transformers by default
     :raises ModelError: if the loss or a weight is not a number, a sample is too long, or the memory or the disk is
         too small
     :raises ValueError: if the model bears an adapter already
     """
-    packs = _packs(spec, model=loaded.model)
+    backend = backend or TransformersBackend()
+    packs = backend.can_pack and _packs(spec, model=loaded.model)
     at_once, _ = _batches(spec, packs=packs)
     with memory_told(name, spec=spec, at_once=at_once, packs=packs):
         return _train(
             rows, loaded=loaded, spec=spec, adapters=adapters, name=name, checkpoints=checkpoints,
-            callbacks=callbacks,
+            callbacks=callbacks, backend=backend, packs=packs,
         )  # fmt: skip
 
 
@@ -144,6 +149,8 @@ def _train(
     name: str,
     checkpoints: Checkpoints | None,
     callbacks: Sequence[TrainerCallback],
+    backend: Backend,
+    packs: bool,
 ) -> Training:
     session = Session(device=loaded.device, resumed=checkpoints.newest() if checkpoints else None)
     if hasattr(loaded.model, "peft_config"):
@@ -157,23 +164,29 @@ def _train(
         loss=spec.loss,
         max_tokens=spec.max_tokens,
     )
-    model = loaded.model
-    if getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=spec.gradient_checkpointing)
     lora = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,
         lora_dropout=spec.dropout,
         bias="none",
-        target_modules=lora_targets(model, wanted=spec.targets),
+        target_modules=lora_targets(loaded.model, wanted=spec.targets),
         task_type="CAUSAL_LM",
+    )
+    model = backend.with_lora(
+        loaded.model, lora=lora, is_checkpointed=spec.gradient_checkpointing, seed=spec.seed
     )
     if loaded.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory(prefix="bioalign-training-") as scratch:
         place = checkpoints.folder if checkpoints else Path(scratch)
         trainer = _trainer(
-            samples, model=model, loaded=loaded, lora=lora, spec=spec, scratch=place, name=name
+            samples,
+            model=model,
+            loaded=loaded,
+            spec=spec,
+            packs=packs,
+            scratch=place,
+            name=name,
         )
         for callback in callbacks:
             trainer.add_callback(callback)
@@ -211,8 +224,8 @@ def _trainer(
     *,
     model: PreTrainedModel,
     loaded: LoadedModel,
-    lora: LoraConfig,
     spec: ExperimentSpec,
+    packs: bool,
     scratch: Path,
     name: str,
 ) -> SFTTrainer:
@@ -220,7 +233,6 @@ def _trainer(
         (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
     )
     on_card = loaded.device.type == "cuda"
-    packs = _packs(spec, model=model)
     batch_size, accumulation = _batches(spec, packs=packs)
     disable_progress_bar()  # the trainer's own bar is the one to look at
     config = SFTConfig(
@@ -264,7 +276,6 @@ def _trainer(
         )
         if packs
         else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
-        peft_config=lora,
         callbacks=[StopOnNaN(), ProgressBar(name)],
     )
     trainer.remove_callback(PrinterCallback)  # it prints every logged step; the log is a table here

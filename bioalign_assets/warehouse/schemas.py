@@ -249,6 +249,7 @@ _ALL: tuple[TableSchema, ...] = (
             _c("bytes", INTEGER, "Size of the weights on disk", unit="bytes", minimum=1),
             _c("weights_sha256", TEXT, "SHA-256 over the weight, configuration and tokenizer files"),
             _c("path", TEXT, "Folder with the model: below the warehouse for tiny models, in the hub's cache otherwise", in_version=False),
+            _c("named_revision", TEXT, "Commit or branch that the study file named when revision was resolved; the model stays there until somebody moves it. Empty for a tiny model", nullable=True, in_version=False),
         ),
     ),
     TableSchema(

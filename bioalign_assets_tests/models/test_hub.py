@@ -1,6 +1,8 @@
 """Published models, from a local cache of the hub: no test here has a network."""
 
+import dataclasses
 import json
+import pickle
 import shutil
 import time
 
@@ -8,13 +10,18 @@ import httpx
 import huggingface_hub.constants
 import pytest
 import torch
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.embeddings import embed
-from bioalign_assets.models import hub
+from bioalign_assets.models import fetching
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.models.loading import load_base
@@ -73,8 +80,8 @@ def resolve(cache, **more):
 def test_resolves_by_commit_and_by_branch(tiny, architecture, tmp_path):
     snapshot = put(tmp_path, tiny)
     by_commit, by_branch = resolve(tmp_path, revision=COMMIT), resolve(tmp_path, revision="main")
-    assert by_commit == by_branch
-    assert by_commit.revision == COMMIT
+    assert by_commit == dataclasses.replace(by_branch, named_revision=COMMIT)
+    assert (by_commit.revision, by_branch.named_revision) == (COMMIT, "main")
     assert by_commit.path == str(snapshot)
     of_tiny = tiny_models.resolved(architecture)
     for field in (
@@ -167,22 +174,64 @@ def test_what_the_hub_says_becomes_what_to_do(tmp_path, monkeypatch, kind, statu
 
     def refuse(**wanted):
         if wanted.get("local_files_only"):
-            raise hub.LocalEntryNotFoundError("not here")
+            raise LocalEntryNotFoundError("not here")
         raise error
 
-    monkeypatch.setattr(hub, "snapshot_download", refuse)
+    monkeypatch.setattr(fetching, "snapshot_download", refuse)
     with pytest.raises(ModelError, match=expected) as told:
         resolve(tmp_path)
     assert "\n" not in str(told.value)
     assert told.value.__cause__ is error
 
 
-def test_weights_without_safetensors_are_told(llama, tmp_path):
-    weights = load_file(llama / "model.safetensors")
-    (llama / "model.safetensors").unlink()
-    torch.save(weights, llama / "pytorch_model.bin")
+def pickled(folder):
+    """Turn a folder's weights into the form before safetensors."""
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def test_weights_from_before_safetensors(llama, tmp_path):
+    pickled(llama)
     put(tmp_path, llama)
-    with pytest.raises(ModelError, match=r"no model.safetensors in .*holds safetensors"):
+    value = resolve(tmp_path)
+    assert value.parameters == tiny_models.resolved("llama").parameters
+    assert value.bytes == (llama / "pytorch_model.bin").stat().st_size
+    loaded = load_base(value, spec=ModelSpec(repo_id=REPO), warehouse=tmp_path)
+    texts = tiny_models.statements(3)
+    assert (
+        embed(texts, loaded=loaded, batch_size=3)
+        == embed(texts, loaded=tiny_models.load("llama"), batch_size=3)
+    ).all()
+    (llama / "pytorch_model.bin").write_bytes(b"other")
+    changed = resolve(put(tmp_path / "changed", llama).parents[2])
+    assert changed.weights_sha256 != value.weights_sha256  # they count, where they are what is loaded
+
+
+class _Code:
+    """Opens a file for writing where it is unpickled as Python does by default."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))])
+def test_code_in_pickled_weights_is_not_run(llama, tmp_path, save):
+    (llama / "model.safetensors").unlink()
+    save({"model.norm.weight": _Code(tmp_path / "ran")}, llama / "pytorch_model.bin")
+    put(tmp_path, llama)
+    value = resolve(tmp_path)
+    with pytest.raises(ModelError, match=r"files that don't load .*[Ww]eights.only"):
+        load_base(value, spec=ModelSpec(repo_id=REPO), warehouse=tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_no_weights_at_all_are_told(llama, tmp_path):
+    (llama / "model.safetensors").unlink()
+    put(tmp_path, llama)
+    with pytest.raises(ModelError, match=r"neither model.safetensors nor pytorch_model.bin"):
         resolve(tmp_path)
 
 

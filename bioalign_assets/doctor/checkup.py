@@ -1,0 +1,81 @@
+"""The whole check-up: machine and models together, and whether the study can run here."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bioalign_assets.doctor.finding import Line
+from bioalign_assets.doctor.machine import Machine, look_at_machine
+from bioalign_assets.doctor.models import ModelNeeds, model_needs, obstacles
+from bioalign_assets.models.needs import gigabytes
+from bioalign_assets.settings import Settings
+from bioalign_assets.study import Study
+
+__all__ = ["Checkup", "check_up"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkup:
+    """What was found."""
+
+    study: str
+    machine: tuple[Line, ...]
+    models: tuple[ModelNeeds, ...]
+    obstacles: dict[str, list[str]]
+    """What keeps each model from running here, by its name"""
+    downloads: Line
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the whole study can run on this machine."""
+        lines = (*self.machine, self.downloads)
+        return not any(line.state == "missing" for line in lines) and not any(self.obstacles.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON's values; sizes in bytes, null where not known."""
+        return {
+            "study": self.study,
+            "can_run": self.can_run,
+            "machine": [asdict(line) for line in (*self.machine, self.downloads)],
+            "models": [asdict(model) | {"obstacles": self.obstacles[model.model]} for model in self.models],
+        }
+
+
+def check_up(study: Study, *, settings: Settings) -> Checkup:
+    """Return what this machine has, what the study needs, and whether they fit."""
+    import torch
+
+    on_card = torch.cuda.is_available()
+    needs = tuple(model_needs(study, warehouse=settings.warehouse, on_card=on_card))
+    machine = look_at_machine(
+        warehouse=settings.warehouse,
+        token=settings.hf_token.get_secret_value() if settings.hf_token else None,
+        needs_card=any(model.needs_card for model in needs),
+        needs_hub=not all(model.is_here for model in needs),
+    )
+    return Checkup(
+        study=study.title,
+        machine=machine.lines,
+        models=needs,
+        obstacles={model.model: obstacles(model, machine=machine) for model in needs},
+        downloads=_downloads(needs, machine=machine),
+    )
+
+
+def _downloads(needs: tuple[ModelNeeds, ...], *, machine: Machine) -> Line:
+    """Return whether the disk has room for all that is still to be fetched."""
+    lacking = [model for model in needs if not model.is_here]
+    known = sum(model.download_bytes or 0 for model in lacking)
+    unknown = [model.model for model in lacking if model.download_bytes is None]
+    if not lacking:
+        return Line(what="to fetch", found="nothing")
+    found = f"about {gigabytes(known)} for {len(lacking)} models"
+    if unknown:
+        found += f", and what {', '.join(unknown)} take (not known before the hub is asked)"
+    if known > machine.free_cache_bytes:
+        return Line(
+            what="to fetch", found=f"{found}; {gigabytes(machine.free_cache_bytes)} are free", state="missing",
+            mend="Free that much on the disk of the hub's cache, or set HF_HOME to a folder on a larger disk.",
+        )  # fmt: skip
+    return Line(
+        what="to fetch", found=found, state="note", mend="It happens when models/base is materialised."
+    )

@@ -1,0 +1,157 @@
+"""What each model of a study needs: to be fetched, to be trained, to be asked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bioalign_assets.doctor.machine import Machine
+from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
+from bioalign_assets.models.fetching import cached
+from bioalign_assets.models.needs import gigabytes, scoring_bytes, training_bytes
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study import Study
+from bioalign_assets.training.on_base import training_load
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets.warehouse.tables import Tables
+
+__all__ = ["ModelNeeds", "model_needs", "obstacles"]
+
+_TOO_MUCH_FOR_A_CPU = 1_000_000_000
+"""Parameters from which on a training step takes a CPU minutes, and a study weeks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelNeeds:
+    """What one model needs. None: not known.
+
+    :param source: repository and revision, or ``tiny``
+    :param commit: at which it is held, where that is recorded
+    :param is_here: whether its files are in the hub's cache (a tiny model is built here)
+    :param download_bytes: what would be fetched: 0 if it is here
+    :param training_bytes: memory for the largest training that the study has for it; 0 if it has none
+    :param scoring_bytes: memory for answers and embeddings
+    :param parameters: number of them
+    """
+
+    model: str
+    source: str
+    commit: str | None
+    backend: str
+    is_here: bool
+    download_bytes: int | None
+    training_bytes: int | None
+    scoring_bytes: int | None
+    parameters: int | None
+
+    @property
+    def needs_card(self) -> bool:
+        """Whether a CPU is too slow for the model; also where its size is not known."""
+        return self.parameters is None or self.parameters >= _TOO_MUCH_FOR_A_CPU
+
+
+def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNeeds]:
+    """Return what each model of a study needs, in the study's order.
+
+    :param on_card: whether there is a CUDA card. What a published model needs is told for one in any case
+    """
+    rows = _recorded(warehouse)
+    return [
+        _tiny(name, spec=spec, study=study, on_card=on_card)
+        if spec.repo_id is None
+        else _published(name, spec=spec, study=study, row=rows.get(name))
+        for name, spec in study.models.items()
+    ]
+
+
+def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
+    """Return what keeps a model from running here; none if nothing does."""
+    found = []
+    device = "the card" if machine.card else "this machine"
+    there = machine.card.total_bytes if machine.card else machine.memory_bytes
+    if machine.card is None and needs.needs_card:
+        found.append("no CUDA card (a CPU would take weeks)")
+    if needs.backend == "unsloth" and machine.unsloth_lacks and needs.training_bytes != 0:
+        found.append(f'backend = "unsloth": {machine.unsloth_lacks}')
+    for what, wanted in (("training", needs.training_bytes), ("scoring", needs.scoring_bytes)):
+        if wanted is not None and wanted > there and (machine.card or not needs.needs_card):
+            found.append(f"{what} needs about {gigabytes(wanted)}, {device} has {gigabytes(there)}")
+    if not needs.is_here and not machine.hub.answers:
+        found.append("not fetched yet, and no hub answers")
+    return found
+
+
+def _tiny(name: str, *, spec: ModelSpec, study: Study, on_card: bool) -> ModelNeeds:
+    return ModelNeeds(
+        model=name, source=f"tiny {spec.tiny}, built here", commit=None, backend=spec.trained_by, is_here=True,
+        download_bytes=0, parameters=TINY.parameters,
+        **_memory(TINY, name=name, spec=spec, study=study, on_card=on_card),
+    )  # fmt: skip
+
+
+def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel | None) -> ModelNeeds:
+    repo_id = spec.repo_id or ""
+    is_recorded = row is not None and (row.repo_id, row.named_revision) == (repo_id, spec.revision)
+    commit = row.revision if row is not None and is_recorded else None
+    folder = cached(repo_id, revision=commit or spec.revision)
+    known = PUBLISHED.get(repo_id)
+    shape = None if folder is None else _shape(folder)
+    if shape is None and known is not None:
+        shape = known.architecture
+    return ModelNeeds(
+        model=name, source=f"{repo_id} at {spec.revision}", commit=commit, backend=spec.trained_by,
+        is_here=folder is not None,
+        download_bytes=0 if folder is not None else known.file_bytes if known else None,
+        parameters=shape.parameters if shape else None,
+        **_memory(shape, name=name, spec=spec, study=study, on_card=True),
+    )  # fmt: skip
+
+
+def _memory(
+    shape: Architecture | None, *, name: str, spec: ModelSpec, study: Study, on_card: bool
+) -> dict[str, int | None]:
+    trainings = [
+        study.experiments[variant.experiment]
+        for variant in study.variants
+        if variant.model == name and not study.experiments[variant.experiment].is_untuned
+    ]
+    if shape is None:
+        return {"training_bytes": None if trainings else 0, "scoring_bytes": None}
+    is_nf4, width = spec.quantisation == "nf4", _width(spec, on_card=on_card)
+    return {
+        "training_bytes": max(
+            (
+                training_bytes(
+                    shape, load=training_load(experiment, model_spec=spec), is_nf4=is_nf4, width=width,
+                    on_card=on_card,
+                )
+                for experiment in trainings
+            ),
+            default=0,
+        ),
+        "scoring_bytes": scoring_bytes(shape, is_nf4=is_nf4, width=width, on_card=on_card),
+    }  # fmt: skip
+
+
+def _width(spec: ModelSpec, *, on_card: bool) -> int:
+    """Return the bytes of a number in the type that the model computes in (``models.loading.compute_dtype``)."""
+    if spec.dtype == "auto":
+        return 2 if on_card else 4
+    return 4 if spec.dtype == "float32" else 2
+
+
+def _shape(folder: Path) -> Architecture | None:
+    try:
+        return Architecture.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _recorded(warehouse: Path) -> Mapping[str, ResolvedModel]:
+    """Return the rows of ``models.base``; none where there is no such table (looking makes none)."""
+    tables, schema = Tables(warehouse), TABLES["models.base"]
+    if not tables.folder(schema).is_dir():
+        return {}
+    rows = tables.read(schema)
+    return {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}

@@ -1,0 +1,47 @@
+"""What a backend does."""
+
+from pathlib import Path
+from typing import Protocol
+
+from peft import LoraConfig
+from transformers import PreTrainedModel
+
+from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.spec import ModelSpec
+
+__all__ = ["Backend"]
+
+
+class Backend(Protocol):
+    """Loads base models and puts adapters on them."""
+
+    name: str
+    """As the study file calls it"""
+    can_pack: bool
+    """Whether its forward pass takes the mask of packed samples"""
+
+    def for_training(
+        self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int
+    ) -> LoadedModel:
+        """Return the base model, its weights held as the study says.
+
+        :param max_tokens: longest sample
+        :raises ModelError: if its files are gone or can't be loaded
+        """
+
+    def for_inference(self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
+        """Return the base model, ready to answer.
+
+        :raises ModelError: if its files are gone or can't be loaded
+        """
+
+    def with_lora(
+        self, model: PreTrainedModel, *, lora: LoraConfig, is_checkpointed: bool, seed: int
+    ) -> PreTrainedModel:
+        """Return the model with a new adapter on it (a ``PeftModel``), ready to train.
+
+        :param model: as ``for_training`` gave it; it is used up
+        :param is_checkpointed: whether activations are computed anew in the backward pass
+        :param seed: of the adapter's first weights
+        """

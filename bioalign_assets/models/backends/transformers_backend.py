@@ -1,0 +1,41 @@
+"""transformers, PEFT and bitsandbytes: NF4 with double quantisation, on a CUDA card or a CPU."""
+
+from pathlib import Path
+
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from transformers import PreTrainedModel
+
+from bioalign_assets.models.fits import refuse_to_score
+from bioalign_assets.models.loading import LoadedModel, load_base
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.spec import ModelSpec
+
+__all__ = ["TransformersBackend"]
+
+
+class TransformersBackend:
+    """The default: it packs samples behind their shared prefix, and runs everywhere."""
+
+    name = "transformers"
+    can_pack = True
+
+    def for_training(
+        self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int
+    ) -> LoadedModel:
+        """Return the base model (see :class:`Backend`)."""
+        del max_tokens  # nothing is laid out for a length here
+        return load_base(resolved, spec=spec, warehouse=warehouse)
+
+    def for_inference(self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
+        """Return the base model (see :class:`Backend`)."""
+        refuse_to_score(resolved, spec=spec, warehouse=warehouse)
+        return load_base(resolved, spec=spec, warehouse=warehouse)
+
+    def with_lora(
+        self, model: PreTrainedModel, *, lora: LoraConfig, is_checkpointed: bool, seed: int
+    ) -> PreTrainedModel:
+        """Return the model with an adapter (see :class:`Backend`). Its first weights follow torch's generator."""
+        del seed  # the caller has set it
+        if getattr(model, "is_loaded_in_4bit", False):
+            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=is_checkpointed)
+        return get_peft_model(model, lora)

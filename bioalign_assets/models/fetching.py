@@ -1,0 +1,225 @@
+"""The files of a published model, from the hub or its local cache; what stands in the way is told before fetching."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import huggingface_hub.constants
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    DryRunError,
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    XetDownloadError,
+)
+
+from bioalign_assets.errors import ModelError
+from bioalign_assets.models.architecture import Architecture
+from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
+from bioalign_assets.models.spec import ModelSpec
+
+__all__ = ["FILES", "PICKLED", "cache_folder", "cached", "fetch", "free_disk", "hub_error", "weight_files"]
+
+FILES = (
+    "config.json", "generation_config.json", "model.safetensors", "model-*.safetensors",
+    "model.safetensors.index.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
+)  # fmt: skip
+"""What transformers loads. A repository may hold the same weights in other forms (consolidated, .bin, onnx/)."""
+PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
+"""The form before safetensors, taken where there is no other. transformers unpickles it with ``weights_only``, which
+runs nothing that stands in the file."""
+_EXPECTED = "a published causal language model (safetensors, or pytorch_model.bin)"
+_SPARE_DISK = 100 * 2**20
+"""What a machine should still have on the disk after a download."""
+_UNREACHABLE = (httpx.HTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, DryRunError)
+
+
+def fetch(
+    spec: ModelSpec,
+    *,
+    name: str,
+    revision: str,
+    token: str | None = None,
+    cache: Path | None = None,
+    card_bytes: int | None = None,
+) -> Path:
+    """Return the folder with the files of a commit; it bears the commit's name.
+
+    :param name: name of the model in the study file
+    :param revision: a commit, or a branch that is resolved now
+    :param cache: the hub's cache folder; its default by default
+    :param card_bytes: memory of the CUDA card; None where there is none, then nothing is asked of it
+    :raises ModelError: if there is no such model or revision, access is not granted, the hub can't be reached, or
+        the disk or the card is too small
+    """
+    wanted: dict[str, Any] = {
+        "repo_id": spec.repo_id,
+        "revision": revision,
+        "cache_dir": cache,
+        "allow_patterns": [*FILES, *PICKLED],
+        "ignore_patterns": ["*/*"],
+    }
+    try:
+        try:
+            listed = snapshot_download(**wanted, token=token, dry_run=True)
+        except _UNREACHABLE as error:
+            if isinstance(error, RevisionNotFoundError) and revision == spec.revision:
+                raise  # a name that is wrong; what an older branch of that name left in the cache is not meant
+            return _from_cache(wanted, error=error)
+        files = _without_second_form(listed)
+        wanted |= {"revision": listed[0].commit_hash if listed else revision, "token": token}
+        lacking = [file for file in files if file.will_download]
+        if lacking:
+            _refuse_small_disk(lacking, spec=spec, name=name, cache=cache)
+            _refuse_small_card(wanted, spec=spec, name=name, card_bytes=card_bytes)
+        return Path(snapshot_download(**wanted | {"allow_patterns": [file.filename for file in files]}))
+    except (httpx.HTTPError, HFValidationError, XetDownloadError, OSError) as error:
+        raise _told(error, spec=spec, name=name, revision=revision) from error
+
+
+def cached(repo_id: str, *, revision: str, cache: Path | None = None) -> Path | None:
+    """Return the folder of a commit (or branch) in the local cache, without asking the hub; None if it lacks files."""
+    try:
+        found = snapshot_download(
+            repo_id, revision=revision, cache_dir=cache, allow_patterns=list(FILES), ignore_patterns=["*/*"],
+            local_files_only=True,
+        )  # fmt: skip
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    folder = Path(found)
+    try:
+        files = weight_files(folder)
+    except ValueError:
+        return None
+    is_whole = bool(files) and all(file.is_file() for file in (folder / "config.json", *files))
+    return folder if is_whole else None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weight files that transformers would load: safetensors, or pickled ones where there are no others.
+
+    Empty if there are none; those that an index names may be missing.
+
+    :raises ValueError: if the index is not JSON
+    """
+    for whole in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{whole}.index.json"
+        if (folder / whole).is_file():
+            return [folder / whole]
+        if index.is_file():
+            named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / shard for shard in sorted(set(named))]
+    return []
+
+
+def cache_folder(cache: Path | None = None) -> Path:
+    """Return the folder in which the hub's library keeps what it fetched."""
+    return cache or Path(huggingface_hub.constants.HF_HUB_CACHE)
+
+
+def free_disk(folder: Path) -> int:
+    """Return the bytes that are free on the disk that a folder is on, or will be on once it is made."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def _from_cache(wanted: dict[str, Any], *, error: Exception) -> Path:
+    """Return what the cache has; raise what kept from looking at the hub if it has nothing."""
+    try:  # a cache that another program or an older release of the hub's library filled has no list of files
+        return Path(snapshot_download(**wanted | {"allow_patterns": list(FILES)}, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    if isinstance(error, DryRunError) and isinstance(error.__cause__, Exception):
+        raise error.__cause__  # the library's sentence about a dry run would help nobody
+    raise error
+
+
+def _without_second_form(files: Sequence[Any]) -> list[Any]:
+    """Return the files without pickled weights, if there are safe ones."""
+    if not any(file.filename.endswith(".safetensors") for file in files):
+        return list(files)
+    return [file for file in files if not file.filename.startswith("pytorch_model")]
+
+
+def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str, cache: Path | None) -> None:
+    needed = sum(file.file_size or 0 for file in lacking)
+    folder = cache_folder(cache)
+    free = free_disk(folder)
+    if needed + _SPARE_DISK > free:
+        raise hub_error(
+            spec, name=name, found=f"{gigabytes(free)} free on the disk of {folder}",
+            expected=f"{gigabytes(needed)} to fetch {len(lacking)} files",
+            remedy="Free that much, or set HF_HOME to a folder on a larger disk. Nothing was fetched.",
+        )  # fmt: skip
+
+
+def _refuse_small_card(wanted: dict[str, Any], *, spec: ModelSpec, name: str, card_bytes: int | None) -> None:
+    """Raise if the card can't even score with the model. Its configuration, a few kB, is fetched to tell."""
+    if card_bytes is None:
+        return
+    folder = Path(snapshot_download(**wanted | {"allow_patterns": ["config.json"]}))
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # told once everything is here
+    architecture = Architecture.from_config(config)
+    if architecture is None:
+        return
+    is_nf4 = spec.quantisation == "nf4"
+    refuse_too_little(
+        f"Model {name} ({spec.repo_id} at {spec.revision}), before its weights were fetched",
+        needed=scoring_bytes(architecture, is_nf4=is_nf4, width=4 if spec.dtype == "float32" else 2, on_card=True),
+        there=card_bytes, place="the CUDA card",
+    )  # fmt: skip
+
+
+def _told(error: Exception, *, spec: ModelSpec, name: str, revision: str) -> ModelError:
+    if isinstance(error, GatedRepoError):
+        found, remedy = "that its licence was not granted to you", (
+            f"Open https://huggingface.co/{spec.repo_id} in a browser, accept the licence, and set HF_TOKEN. "
+            "Nothing was fetched."
+        )  # fmt: skip
+    elif isinstance(error, RevisionNotFoundError) and revision != spec.revision:
+        found, remedy = f"no longer the commit {revision} that models.base recorded", (
+            f"Take the commit that {spec.revision} stands at now: bioalign models --move {name}"
+        )  # fmt: skip
+    elif isinstance(error, RevisionNotFoundError):
+        found, remedy = "no such revision", f"Correct models.{name}.revision in the study file."
+    elif isinstance(error, RepositoryNotFoundError):
+        found, remedy = "no such repository on the hub, or none that you may see", (
+            f"Correct models.{name}.repo_id in the study file, or set HF_TOKEN if the model is private."
+        )  # fmt: skip
+    elif isinstance(error, HFValidationError):
+        found, remedy = "an identifier that the hub does not allow", (
+            f"Correct models.{name}.repo_id in the study file."
+        )  # fmt: skip
+    elif isinstance(error, _UNREACHABLE):
+        reason = error.__cause__ or error
+        found, remedy = f"neither its files in the local cache nor a hub that answers ({type(reason).__name__})", (
+            "Run it once with a network, or copy the hub's cache folder (HF_HOME) to this machine; "
+            "BIOALIGN_STUDY=demo needs no hub."
+        )  # fmt: skip
+    else:
+        found, remedy = f"a download that failed ({' '.join(str(error).split())})", (
+            "Mend what the message names (free disk space, rights on the cache folder HF_HOME) and run it again."
+        )  # fmt: skip
+    return hub_error(spec, name=name, found=found, remedy=remedy)
+
+
+def hub_error(
+    spec: ModelSpec, *, name: str, found: str, remedy: str, expected: str = _EXPECTED
+) -> ModelError:
+    """Return an error about a published model of the study."""
+    return ModelError(
+        f"Model {name} ({spec.repo_id} at {spec.revision})", found=found, expected=expected, remedy=remedy
+    )

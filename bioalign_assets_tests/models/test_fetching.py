@@ -1,0 +1,153 @@
+"""Published models from a hub that answers (on this machine): what is asked of it, and what is told before fetching."""
+
+import shutil
+
+import huggingface_hub.constants
+import pytest
+
+from bioalign_assets.errors import ModelError
+from bioalign_assets.models import fetching
+from bioalign_assets.models.hub import recorded_commit, resolve_hub_model
+from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets_tests import tiny_models
+from bioalign_assets_tests.models.local_hub import LocalHub
+from bioalign_assets_tests.models.test_hub import COMMIT, OLDER, REPO, pickled
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    made = LocalHub()
+    with made.serving() as address:
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+        monkeypatch.setattr(
+            huggingface_hub.constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        yield made
+
+
+@pytest.fixture
+def llama(tmp_path):
+    folder = tmp_path / "llama"
+    shutil.copytree(tiny_models.resolved("llama").folder(warehouse=tiny_models.warehouse()), folder)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def resolve(cache, *, token=None, commit=None, card_bytes=None, **more):
+    return resolve_hub_model(
+        ModelSpec(**{"repo_id": REPO} | more),
+        name="published", cache=cache, token=token, commit=commit, card_bytes=card_bytes,
+    )  # fmt: skip
+
+
+def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, cache, tmp_path):
+    newer = tmp_path / "newer"
+    shutil.copytree(llama, newer)
+    (newer / "generation_config.json").write_text('{"do_sample": true}')
+    hub.put(REPO, llama, commit=OLDER)
+    first = resolve(cache)
+    hub.put(REPO, newer, commit=COMMIT)  # main moves on
+    spec = ModelSpec(repo_id=REPO)
+    again = resolve(cache, commit=recorded_commit(first, spec=spec))
+    assert again == first
+    moved = resolve(cache)
+    assert (moved.revision, moved.named_revision) == (COMMIT, "main")
+    assert moved.weights_sha256 != first.weights_sha256
+
+
+def test_a_recorded_commit_counts_for_its_repository_and_revision_only(hub, llama, cache):
+    hub.put(REPO, llama, commit=OLDER)
+    row = resolve(cache)
+    assert recorded_commit(row, spec=ModelSpec(repo_id=REPO)) == OLDER
+    assert recorded_commit(row, spec=ModelSpec(repo_id=REPO, revision="v2")) is None
+    assert recorded_commit(row, spec=ModelSpec(repo_id="made-up/other")) is None
+    assert recorded_commit(None, spec=ModelSpec(repo_id=REPO)) is None
+    assert recorded_commit(tiny_models.resolved("llama"), spec=ModelSpec(repo_id=REPO)) is None
+
+
+def test_what_is_in_the_cache_is_not_asked_for_again(hub, llama, cache):
+    hub.put(REPO, llama, commit=COMMIT)
+    first = resolve(cache)
+    assert WEIGHTS in hub.fetched
+    hub.asked.clear()
+    assert resolve(cache, commit=COMMIT) == first
+    assert hub.asked == []
+
+
+def test_a_recorded_commit_that_is_gone_is_told_with_the_way_on(hub, llama, cache):
+    hub.put(REPO, llama, commit=COMMIT)
+    with pytest.raises(ModelError, match=rf"no longer the commit {OLDER}.*bioalign models --move published"):
+        resolve(cache, commit=OLDER)
+    hub.commits[REPO][OLDER] = llama
+    first = resolve(cache, commit=OLDER)
+    shutil.rmtree(next(cache.glob("models--*/trees")))  # the list that newer releases of the library keep
+    del hub.commits[REPO][OLDER]
+    assert resolve(cache, commit=OLDER) == first  # gone there, but all of it is here
+
+
+def test_a_licence_that_was_not_granted_is_told_before_anything_is_fetched(hub, llama, cache):
+    hub.put(REPO, llama, commit=COMMIT)
+    hub.gated.add(REPO)
+    granted = "hf_granted"
+    hub.granted.add(granted)
+    for token in (None, "hf_other"):
+        with pytest.raises(ModelError, match=r"accept the licence, and set HF_TOKEN.*Nothing was fetched"):
+            resolve(cache, token=token)
+    assert hub.fetched == set()
+    assert resolve(cache, token=granted).revision == COMMIT
+    assert resolve(cache).revision == COMMIT  # once it is here it needs no grant
+
+
+def test_too_small_a_disk_is_told_before_anything_is_fetched(hub, llama, cache, monkeypatch):
+    hub.put(REPO, llama, commit=COMMIT)
+    hub.claimed_bytes[WEIGHTS] = 10**16
+    with pytest.raises(ModelError, match=r"free on the disk of .*cache.*expected 10000000\.\d GB to fetch"):
+        resolve(cache)
+    assert hub.fetched == set()
+    hub.claimed_bytes.clear()
+    assert resolve(cache).revision == COMMIT
+    monkeypatch.setattr(fetching, "free_disk", lambda _: 0)
+    assert resolve(cache).revision == COMMIT  # nothing to fetch needs no room
+
+
+def test_too_small_a_card_is_told_before_the_weights_are_fetched(hub, llama, cache):
+    hub.put(REPO, llama, commit=COMMIT)
+    with pytest.raises(ModelError, match=r"before its weights were fetched.*GB.*CUDA card.*\(an estimate\)"):
+        resolve(cache, card_bytes=100 * 10**6)
+    assert hub.fetched == {"config.json"}
+    assert resolve(cache, card_bytes=16 * 10**9).revision == COMMIT
+
+
+def test_pickled_weights_are_fetched_only_where_there_are_no_others(hub, llama, cache, tmp_path):
+    older = tmp_path / "older"
+    shutil.copytree(llama, older)
+    pickled(older)
+    shutil.copy(older / "pytorch_model.bin", llama / "pytorch_model.bin")
+    hub.put(REPO, llama, commit=COMMIT)
+    hub.put(REPO, older, commit=OLDER, branch="old")
+    resolve(cache)
+    assert "pytorch_model.bin" not in hub.fetched
+    assert resolve(cache, revision="old").bytes == (older / "pytorch_model.bin").stat().st_size
+    assert "pytorch_model.bin" in hub.fetched
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"repo_id": "made-up/nothing"}, "Correct models.published.repo_id"),
+        ({"revision": "no-such-branch"}, "Correct models.published.revision"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_told(hub, llama, cache, settings, expected):
+    hub.put(REPO, llama, commit=COMMIT)
+    with pytest.raises(ModelError, match=expected):
+        resolve(cache, **settings)
