@@ -63,7 +63,7 @@ def prepared(study: Study, *, model: str, dataset: str, folder: Path) -> Setting
     pairs = build_dataset(associations, spec=study.datasets[dataset])
     sample = evaluation_sample(
         pairs,
-        size=study.evaluation.sample_size,
+        size=study.evaluation.most_rows,
         seed=study.evaluation.seed,
         sampler=study.datasets[dataset].sampler,
     )

@@ -18,11 +18,15 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "curation": ["--source", "synthetic", "--rows", "200", "--repeats", "2"],
     "packing": ["--source", "synthetic", "--steps", "2", "--repeats", "1"],
+    "answers": ["--source", "synthetic", "--rows", "60", "--repeats", "1", "--tuned"],
+    "embeddings": ["--source", "synthetic", "--rows", "60", "--repeats", "1"],
 }
 """Benchmarks, and the arguments that make them small."""
 SAME = {
     "curation": "equal pairs and equal generator afterwards: yes",
     "packing": "largest difference of the two loss curves: ",
+    "answers": "same answers: ",
+    "embeddings": "largest difference of two values: ",
 }
 """What each says of the results that it compares."""
 

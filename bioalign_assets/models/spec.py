@@ -1,8 +1,8 @@
 """What a study file says about a base model."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = ["ModelSpec", "TinyArchitecture"]
 
@@ -34,8 +34,16 @@ class ModelSpec(BaseModel):
     """Whether a test prompt is given as it is or inside the model's chat template."""
     backend: Literal["transformers"] = "transformers"
     """What trains and runs the model."""
-    batch_size: int = Field(default=32, ge=1, le=4096)
-    """Statements in one forward pass when embedding and answering."""
+    batch_size: int | Literal["auto"] = "auto"
+    """Most statements in one forward pass when embedding and answering; ``auto``: as many as memory has room for."""
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _a_number_or_auto(cls, size: Any) -> Any:
+        is_number = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 4096
+        if not is_number and size != "auto":
+            raise ValueError("a whole number from 1 to 4096, or auto")
+        return size
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
