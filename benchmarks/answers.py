@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.answers", description=__doc__)
     parser.add_argument("--source", default=default_source(), help="a CTD file, or the word synthetic")
     parser.add_argument("--model", default="llama", choices=get_args(TinyArchitecture))
-    parser.add_argument("--tuned", action="store_true", help="with an adapter of the paper's shape on the model")
+    parser.add_argument(
+        "--tuned", action="store_true", help="with an adapter of the paper's shape on the model"
+    )
     parser.add_argument("--prompt", default="unseen", choices=PROMPTS, help="the paper asks the unseen one")
     parser.add_argument("--rows", type=int, default=200, help="test rows")
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of each")
@@ -82,7 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prompt = PROMPTS[options.prompt]
     with tempfile.TemporaryDirectory(prefix="bioalign-benchmark-") as scratch:
         setting = prepared(
-            options.source, model=options.model, is_tuned=options.tuned, rows=options.rows, folder=Path(scratch)
+            options.source,
+            model=options.model,
+            is_tuned=options.tuned,
+            rows=options.rows,
+            folder=Path(scratch),
         )
         same = same_answers(setting, prompt=prompt)
         print(machine())

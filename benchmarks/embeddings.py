@@ -34,7 +34,10 @@ def published(texts: Sequence[str], *, loaded: LoadedModel) -> npt.NDArray[Any]:
     vectors = []
     for start in range(0, len(texts), NOTEBOOK_BATCH_SIZE):
         batch = loaded.tokenizer(
-            list(texts[start : start + NOTEBOOK_BATCH_SIZE]), padding=True, padding_side="right", return_tensors="pt"
+            list(texts[start : start + NOTEBOOK_BATCH_SIZE]),
+            padding=True,
+            padding_side="right",
+            return_tensors="pt",
         ).to(loaded.device)
         with torch.no_grad():
             hidden = loaded.model(**batch, output_hidden_states=True).hidden_states[-1].float()
@@ -48,14 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embeddings", description=__doc__)
     parser.add_argument("--source", default=default_source(), help="a CTD file, or the word synthetic")
     parser.add_argument("--model", default="llama", choices=get_args(TinyArchitecture))
-    parser.add_argument("--tuned", action="store_true", help="with an adapter of the paper's shape on the model")
+    parser.add_argument(
+        "--tuned", action="store_true", help="with an adapter of the paper's shape on the model"
+    )
     parser.add_argument("--rows", type=int, default=1000, help="test rows")
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of each")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # as tiny models run in the demo
     with tempfile.TemporaryDirectory(prefix="bioalign-benchmark-") as scratch:
         setting = prepared(
-            options.source, model=options.model, is_tuned=options.tuned, rows=options.rows, folder=Path(scratch)
+            options.source,
+            model=options.model,
+            is_tuned=options.tuned,
+            rows=options.rows,
+            folder=Path(scratch),
         )
         ours, theirs = (call(setting.texts, loaded=setting.loaded) for call in (embed, published))
         largest = float(np.abs(ours - theirs).max())

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bioalign_assets.errors import ModelError
 from bioalign_assets.terminal import terminal
 
-__all__ = ["BatchSize", "in_batches", "Places", "padded"]
+__all__ = ["BatchSize", "Places", "in_batches", "padded"]
 
 Places = npt.NDArray[np.int64]
 BatchSize = int | Literal["auto"]

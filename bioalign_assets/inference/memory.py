@@ -63,7 +63,9 @@ def tokens_at_once(
     hidden = config.hidden_size
     heads = config.num_attention_heads
     head = getattr(config, "head_dim", None) or hidden // heads
-    kept = 2 * (getattr(config, "num_key_value_heads", None) or heads) * head * config.num_hidden_layers * size
+    kept = (
+        2 * (getattr(config, "num_key_value_heads", None) or heads) * head * config.num_hidden_layers * size
+    )
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
     # three widths of the feed-forward net, queries with keys and values for each of them, residuals in float32
     token = (3 * inner + 4 * heads * head) * size + 4 * hidden * 4

@@ -6,7 +6,6 @@ prompt up to itself, as in a row of its own: the same answers up to the order of
 https://arxiv.org/abs/2402.05099, shares the beginning in the same way).
 """
 
-import os.path
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +26,11 @@ def common_length(prompts: Sequence[Sequence[int]]) -> int:
     """Return how many tokens all prompts begin with, at least one short of the shortest: its last is asked from."""
     if not prompts:
         return 0
-    common: Sequence[Any] = os.path.commonprefix([list(prompt) for prompt in prompts])  # type: ignore[type-var]
-    return min(len(common), min(map(len, prompts)) - 1)
+    # what the first and the last in lexical order begin with, all between them begin with too
+    first, last = min(prompts), max(prompts)
+    differ = (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    shortest = min(map(len, prompts))
+    return min(next(differ, shortest), shortest - 1)
 
 
 def way_to_ask(loaded: LoadedModel, *, longest: int) -> Literal["shared", "whole", "alone"]:
@@ -70,7 +72,9 @@ class SharedPrefix:
         cache = DynamicCache()  # of plain layers: which tokens a window leaves is the mask's concern
         if ids:
             row = torch.tensor([ids], device=loaded.device)
-            positions, mask = _seen(torch.zeros(1, dtype=torch.int64), prefix=0, start=0, count=len(ids), loaded=loaded)
+            positions, mask = _seen(
+                torch.zeros(1, dtype=torch.int64), prefix=0, start=0, count=len(ids), loaded=loaded
+            )
             loaded.model(
                 input_ids=row, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True,
                 logits_to_keep=1,
@@ -95,7 +99,11 @@ class _Layer(DynamicLayer):
         self.is_initialized = True
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        *args: Any,  # noqa: ARG002 - transformers' signature
+        **kwargs: Any,  # noqa: ARG002
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -132,7 +140,11 @@ class PromptBatch:
         :param tokens: shape (rows, tokens), on the model's device
         """
         positions, mask = _seen(
-            self._pads, prefix=self._prefix.length, start=self._filled, count=tokens.shape[1], loaded=self._loaded
+            self._pads,
+            prefix=self._prefix.length,
+            start=self._filled,
+            count=tokens.shape[1],
+            loaded=self._loaded,
         )
         self._filled += tokens.shape[1]
         logits: torch.Tensor = self._loaded.model(

@@ -43,7 +43,9 @@ def run_prompts(
         return
     way = way_to_ask(loaded, longest=max(map(len, prompts)) + answer_length)
     common = common_length(prompts) if way == "shared" else 0
-    tokens, lengths = padded([ids[common:] for ids in prompts], pad=loaded.tokenizer.pad_token_id, side="left")
+    tokens, lengths = padded(
+        [ids[common:] for ids in prompts], pad=loaded.tokenizer.pad_token_id, side="left"
+    )
     with torch.inference_mode(), dense_weights(loaded):
         room = tokens_at_once(
             free_bytes(loaded.device),
@@ -70,6 +72,4 @@ def run_prompts(
                 is_own = torch.from_numpy(np.arange(width) >= pads[:, None])
                 whole(places, ids, is_own.to(loaded.device, dtype=torch.int64))
 
-        in_batches(
-            lengths, run=run, tokens=room, batch_size=1 if way == "alone" else batch_size, what=what
-        )
+        in_batches(lengths, run=run, tokens=room, batch_size=1 if way == "alone" else batch_size, what=what)

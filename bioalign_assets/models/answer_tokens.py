@@ -12,7 +12,14 @@ from transformers import PreTrainedTokenizerBase
 from bioalign_assets.curation.prompts import Prompt
 from bioalign_assets.errors import ModelError
 
-__all__ = ["AnswerTokens", "answer_tokens", "encode_answer", "encode_answers", "encode_prompt", "encode_prompts"]
+__all__ = [
+    "AnswerTokens",
+    "answer_tokens",
+    "encode_answer",
+    "encode_answers",
+    "encode_prompt",
+    "encode_prompts",
+]
 
 _EXAMPLE = "A is associated with B"
 

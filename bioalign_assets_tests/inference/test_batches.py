@@ -1,5 +1,6 @@
 """Batches of like length that fit into memory, and go on with fewer rows where they don't."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +29,9 @@ GIB = 2**30
 
 def batches(lengths, **more):
     found = []
-    in_batches(np.array(lengths, dtype=np.int64), run=lambda places: found.append(places.tolist()), what="", **more)
+    in_batches(
+        np.array(lengths, dtype=np.int64), run=lambda places: found.append(places.tolist()), what="", **more
+    )
     return found
 
 
@@ -39,7 +42,7 @@ def batches(lengths, **more):
 )
 def test_each_row_once_in_batches_that_fit(lengths, tokens, batch_size):
     found = batches(lengths, tokens=tokens, batch_size=batch_size)
-    assert sorted(sum(found, [])) == list(range(len(lengths)))
+    assert sorted(itertools.chain.from_iterable(found)) == list(range(len(lengths)))
     in_order = [lengths[place] for batch in found for place in batch]
     assert in_order == sorted(lengths, reverse=True)
     for batch in found:

@@ -26,7 +26,9 @@ def packed(loaded):
 
 
 def with_random_adapter(loaded, **more):
-    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM", **more)
+    config = LoraConfig(
+        r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM", **more
+    )
     object.__setattr__(loaded, "model", get_peft_model(loaded.model, config).eval())
     return loaded
 

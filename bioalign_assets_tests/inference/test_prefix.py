@@ -40,7 +40,9 @@ MODELS = {
     "mistral, window in the prefix": lambda shape: MistralForCausalLM(
         MistralConfig(**shape, sliding_window=20)
     ),
-    "mistral, window of two": lambda shape: MistralForCausalLM(MistralConfig(**shape, sliding_window=2)),
+    "mistral, window in the statement": lambda shape: MistralForCausalLM(
+        MistralConfig(**shape, sliding_window=8)
+    ),
     "phi3": lambda shape: Phi3ForCausalLM(Phi3Config(**shape)),
     "phi3, window": lambda shape: Phi3ForCausalLM(Phi3Config(**shape, sliding_window=20)),
     "phi3, longrope": lambda shape: Phi3ForCausalLM(
