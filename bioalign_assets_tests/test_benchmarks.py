@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "curation": ["--source", "synthetic", "--rows", "200", "--repeats", "2"],
     "packing": ["--source", "synthetic", "--steps", "2", "--repeats", "1"],
-    "answers": ["--source", "synthetic", "--rows", "60", "--repeats", "1", "--tuned"],
+    "answers": ["--source", "synthetic", "--rows", "20", "--repeats", "1", "--tuned"],
     "embeddings": ["--source", "synthetic", "--rows", "60", "--repeats", "1"],
 }
 """Benchmarks, and the arguments that make them small."""

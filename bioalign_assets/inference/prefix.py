@@ -22,7 +22,7 @@ __all__ = ["PromptBatch", "SharedPrefix", "common_length", "way_to_ask"]
 _MOVING_ROPES = {"dynamic", "longrope"}
 
 
-def common_length(prompts: Sequence[Sequence[int]]) -> int:
+def common_length(prompts: Sequence[list[int]]) -> int:
     """Return how many tokens all prompts begin with, at least one short of the shortest: its last is asked from."""
     if not prompts:
         return 0
@@ -36,9 +36,9 @@ def common_length(prompts: Sequence[Sequence[int]]) -> int:
 def way_to_ask(loaded: LoadedModel, *, longest: int) -> Literal["shared", "whole", "alone"]:
     """Return how prompts go through a model with the same answers as one by one.
 
-    ``shared``: their common beginning once. It needs attention that is transformers' own, takes a mask, and is of one
-    kind in all layers. ``whole``: batches of whole prompts, for any other model. ``alone``: one prompt at a time,
-    where the longest is so long that positions turn in another way, for all that stands in the batch.
+    ``shared``: their common beginning once. It needs rotary positions and attention that is transformers' own, takes a
+    mask, and is of one kind in all layers. ``whole``: batches of whole prompts, for any other model. ``alone``: one
+    prompt at a time, where the longest is so long that positions turn in another way, for all that stands in the batch.
 
     :param longest: tokens of the longest prompt with its answer
     """
@@ -49,6 +49,8 @@ def way_to_ask(loaded: LoadedModel, *, longest: int) -> Literal["shared", "whole
         if longest > limit:
             return "alone"
     if config._attn_implementation not in {"sdpa", "eager"}:  # noqa: SLF001 - transformers has no other name for it
+        return "whole"
+    if not rope:  # positions that are not turned into queries and keys: they may not be taken from outside
         return "whole"
     if "unsloth" in sys.modules:  # it puts its own attention into transformers' classes
         return "whole"

@@ -1,5 +1,6 @@
 """What prompts begin with goes through the model once, and nothing else changes: against the definition, one by one."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -121,26 +122,29 @@ def test_only_what_follows_the_common_beginning_is_run_again(monkeypatch):
     assert max(width for _, width in others) == max(whole) - prefix
 
 
-@pytest.mark.parametrize("why", ["flash attention", "layers of two kinds", "unsloth"])
-def test_other_attention_gets_whole_prompts_and_answers_alike(monkeypatch, why):
+@pytest.mark.parametrize("why", ["flash attention", "layers of two kinds", "learned positions", "unsloth"])
+def test_other_models_get_whole_prompts(monkeypatch, why):
     loaded = tiny_models.load("mistral")
-    expected = ask(TEXTS, prompt=PROMPT, loaded=loaded)
-    monkeypatch.setattr(prompting, "way_to_ask", lambda *_, **__: "whole")
-    for found in (
-        ask(TEXTS, prompt=PROMPT, loaded=loaded, batch_size=4).p_true,
-        p_true(TEXTS, prompt=PROMPT, loaded=loaded, batch_size=4),
-    ):
-        assert np.abs(found - expected.p_true).max() < 1e-5
-    monkeypatch.undo()
     if why == "flash attention":
         monkeypatch.setattr(loaded.model.config, "_attn_implementation_internal", "flash_attention_2")
+    elif why == "learned positions":
+        monkeypatch.setattr(loaded.model.config, "rope_parameters", None)
     elif why == "unsloth":
-        monkeypatch.setitem(__import__("sys").modules, "unsloth", None)
+        monkeypatch.setitem(sys.modules, "unsloth", None)
     else:
         monkeypatch.setattr(
             loaded.model.config, "layer_types", ["full_attention", "sliding_attention"], raising=False
         )
     assert way_to_ask(loaded, longest=100) == "whole"
+
+
+def test_whole_prompts_are_answered_alike(monkeypatch, loaded):
+    expected = ask(TEXTS, prompt=PROMPT, loaded=loaded)
+    monkeypatch.setattr(prompting, "way_to_ask", lambda *_, **__: "whole")
+    found = ask(TEXTS, prompt=PROMPT, loaded=loaded, batch_size=4)
+    assert found.answer == expected.answer
+    assert np.abs(found.p_true - expected.p_true).max() < 1e-5
+    assert np.abs(p_true(TEXTS, prompt=PROMPT, loaded=loaded, batch_size=4) - expected.p_true).max() < 1e-5
 
 
 def test_one_prompt_and_identical_prompts(loaded):
