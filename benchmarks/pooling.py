@@ -27,6 +27,7 @@ from bioalign_assets.evaluation.kg_separation import kg_separation
 from bioalign_assets.evaluation.probe_cv import cross_validated_probe
 from bioalign_assets.evaluation.rows import metric_generator
 from bioalign_assets.evaluation.spec import Pooling
+from bioalign_assets.inference.batches import BatchSize
 from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.inference.names import distinct_names
 from bioalign_assets.inference.sample import evaluation_sample
@@ -52,7 +53,7 @@ class Setting:
     study: Study
     loaded: LoadedModel
     sample: pa.Table
-    batch_size: int
+    batch_size: BatchSize
 
 
 def prepared(study: Study, *, model: str, dataset: str, folder: Path) -> Setting:
@@ -63,7 +64,7 @@ def prepared(study: Study, *, model: str, dataset: str, folder: Path) -> Setting
     pairs = build_dataset(associations, spec=study.datasets[dataset])
     sample = evaluation_sample(
         pairs,
-        size=study.evaluation.sample_size,
+        size=study.evaluation.most_rows,
         seed=study.evaluation.seed,
         sampler=study.datasets[dataset].sampler,
     )

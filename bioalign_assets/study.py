@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bioalign_assets.ctd.synthetic import DemoRelease
 from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.errors import StudyError
-from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.evaluation.spec import SAMPLE_SIZE, EvaluationSpec
 from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.training.spec import ExperimentSpec
 
@@ -131,6 +131,18 @@ class Study(BaseModel):
             problems.append("no model takes part in any experiment: a benchmark model only runs untuned")
         if problems:
             raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _settle_sample_size(self) -> Self:
+        """Put a size in place of ``auto``, by the study alone: the same rows on every machine that reads it.
+
+        Whether this machine has a GPU would be another answer where the page is read than where the models ran.
+        """
+        if self.evaluation.sample_size == "auto":
+            is_published = any(model.tiny is None for model in self.models.values())
+            settled = {"sample_size": "all" if is_published else SAMPLE_SIZE}
+            object.__setattr__(self, "evaluation", self.evaluation.model_copy(update=settled))
         return self
 
     @property

@@ -39,11 +39,15 @@ SMALL = {
         "--repeats",
         "1",
     ],
+    "answers": ["--source", "synthetic", "--rows", "20", "--repeats", "1", "--tuned"],
+    "embeddings": ["--source", "synthetic", "--rows", "60", "--repeats", "1"],
 }
 """Benchmarks, and the arguments that make them small."""
 SAME = {
     "curation": "equal pairs and equal generator afterwards: yes",
     "packing": "largest difference of the two loss curves: ",
+    "answers": "same answers: ",
+    "embeddings": "largest difference of two values: ",
 }
 """What each says of the results that it compares."""
 

@@ -299,6 +299,36 @@ def test_an_unknown_key_is_told_with_those_allowed_and_a_close_one(old, new, key
     assert f"(did you mean {hint}?)" in found
 
 
+PUBLISHED = ('tiny = "llama"', 'repo_id = "some/model"')
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "size"),
+    [
+        ((), "", 1000),
+        ((), '[evaluation]\nsample_size = "auto"\n', 1000),
+        ((), '[evaluation]\nsample_size = "all"\n', "all"),
+        ((), "[evaluation]\nsample_size = 70\n", 70),
+        ((PUBLISHED,), "", "all"),
+        ((PUBLISHED,), '[evaluation]\nsample_size = "auto"\nseed = 3\n', "all"),
+        ((PUBLISHED,), "[evaluation]\nsample_size = 70\n", 70),
+    ],
+)
+def test_the_study_alone_settles_how_many_rows_are_scored(changes, more, size, load):
+    assert load(*changes, more=more).evaluation.sample_size == size
+
+
+def test_the_papers_models_are_asked_the_whole_test_split():
+    assert load_study("paper").evaluation.most_rows is None
+
+
+def test_sizes_that_are_none_are_told(load):
+    found = _told(load, ('tiny = "llama"', 'tiny = "llama"\nbatch_size = 0'))
+    assert "models.small.batch_size = 0: a whole number from 1 to 4096, or auto" in found
+    found = _told(load, more='[evaluation]\nsample_size = "many"\n')
+    assert "evaluation.sample_size = 'many': a whole number of 50 or more, or one of all, auto" in found
+
+
 @pytest.mark.parametrize(
     ("section", "key", "known"),
     [

@@ -53,7 +53,7 @@ def baseline_rows(pairs: pa.Table, *, dataset_spec_sampler: Sampler, spec: Evalu
         )
     dataset = names[0]
     train, test = split_rows(pairs, split="train"), split_rows(pairs, split="test")
-    sample = evaluation_sample(pairs, size=spec.sample_size, seed=spec.seed, sampler=dataset_spec_sampler)
+    sample = evaluation_sample(pairs, size=spec.most_rows, seed=spec.seed, sampler=dataset_spec_sampler)
     labels = labels_of(test, subject=f"test split of {dataset}")
     scopes = {
         "sample": pc.is_in(test["row_number"], value_set=sample["row_number"]).to_numpy(),

@@ -1,15 +1,18 @@
 """What a researcher sets about the evaluation: the section ``[evaluation]`` of the study file."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bioalign_assets.evaluation.intervals import CONFIDENCE
 
-__all__ = ["EvaluationSpec", "Pooling", "Prompt"]
+__all__ = ["SAMPLE_SIZE", "EvaluationSpec", "Pooling", "Prompt", "SampleSize"]
 
 Pooling = Literal["mean", "padded-mean"]
 Prompt = Literal["unseen", "training"]
+SampleSize = int | Literal["all", "auto"]
+SAMPLE_SIZE = 1000
+"""Test rows that are scored where models run on a CPU and the study file says nothing else, as in the paper."""
 
 
 class EvaluationSpec(BaseModel):
@@ -22,7 +25,11 @@ class EvaluationSpec(BaseModel):
 
     confidence: ClassVar[float] = CONFIDENCE
 
-    sample_size: int = Field(default=1000, ge=50, description="Test rows that each model scores")
+    sample_size: SampleSize = Field(
+        default="auto",
+        description="Test rows that each model scores: a number, all, or auto (all where the study has a published "
+        "model, which needs a GPU; 1,000 where every model is a tiny one)",
+    )
     # the upper bound is that of scikit-learn's and pandas' random states
     seed: int = Field(default=42, ge=0, lt=2**32, description="Seed of the sample, bootstrap, split and map")
     resamples: int = Field(default=1000, ge=100, description="Bootstrap resamples behind each interval")
@@ -40,9 +47,27 @@ class EvaluationSpec(BaseModel):
     )
     map_size: int = Field(default=400, ge=20, description="Rows on the t-SNE map")
 
+    @field_validator("sample_size", mode="before")
+    @classmethod
+    def _a_size_or_a_word(cls, size: Any) -> Any:
+        is_number = isinstance(size, int) and not isinstance(size, bool) and size >= 50
+        if not is_number and size not in ("all", "auto"):
+            raise ValueError("a whole number of 50 or more, or one of all, auto")
+        return size
+
     @field_validator("prompts")
     @classmethod
     def _each_prompt_once(cls, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
         if len(set(prompts)) != len(prompts):
             raise ValueError(f"each prompt may stand once, found {', '.join(prompts)}")
         return prompts
+
+    @property
+    def most_rows(self) -> int | None:
+        """Test rows that are scored at most; None for all.
+
+        A study has settled what ``auto`` means for it (``Study``); by itself it means 1,000.
+        """
+        if self.sample_size == "all":
+            return None
+        return SAMPLE_SIZE if self.sample_size == "auto" else self.sample_size

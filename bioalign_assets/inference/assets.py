@@ -36,7 +36,7 @@ def samples_of(variant: Variant, *, study: Study, pairs: pa.Table) -> dict[str, 
     return {
         name: evaluation_sample(
             rows,
-            size=study.evaluation.sample_size,
+            size=study.evaluation.most_rows,
             seed=study.evaluation.seed,
             sampler=study.datasets[name].sampler,
             seen_texts=seen,
@@ -95,7 +95,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference")],
-        code_version="2",
+        code_version="3",
     )
     def embeddings(
         context: dg.AssetExecutionContext,
@@ -142,7 +142,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference")],
-        code_version="2",
+        code_version="3",
     )
     def answers(
         context: dg.AssetExecutionContext,
@@ -198,7 +198,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference"), settings_dep("links")],
-        code_version="2",
+        code_version="3",
     )
     def rankings(
         context: dg.AssetExecutionContext,
@@ -258,7 +258,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         partitions_def=partitions.variant,
         ins=ins,
         deps=[settings_dep("inference")],
-        code_version="2",
+        code_version="3",
     )
     def names(
         context: dg.AssetExecutionContext,

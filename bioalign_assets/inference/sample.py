@@ -41,7 +41,7 @@ def split_rows(pairs: pa.Table, *, split: Literal["train", "test"]) -> pa.Table:
 def evaluation_sample(
     pairs: pa.Table,
     *,
-    size: int,
+    size: int | None,
     seed: int,
     sampler: Sampler,
     seen_texts: set[str] | pa.Array | pa.ChunkedArray | None = None,
@@ -49,7 +49,7 @@ def evaluation_sample(
     """Return the test rows to score.
 
     :param pairs: one dataset, with the schema of ``curation.pairs``
-    :param size: rows to take; where there are no more, all are taken, in the dataset's order
+    :param size: rows to take; None for all. Where there are no more, all are taken, in the dataset's order
     :param seed: of the draw
     :param sampler: ``published``: pandas' ``sample(n=size, random_state=seed)`` of the test rows, in the
         order in which it draws them (the padded mean depends on it); ``stable``: by hash, in the dataset's
@@ -60,10 +60,12 @@ def evaluation_sample(
     :returns: rows with the schema of ``pairs``
     :raises CurationError: if there is no test row, or one label is missing
     """
-    if size < 1:
+    if size is not None and size < 1:
         raise ValueError(f"the size of a sample must be at least 1, found {size}")
     test = split_rows(pairs, split="test")
-    sample = test if size >= len(test) else test.take(_draw(test, size=size, seed=seed, sampler=sampler))
+    sample = test
+    if size is not None and size < len(test):
+        sample = test.take(_draw(test, size=size, seed=seed, sampler=sampler))
     if seen_texts is not None and len(seen_texts):
         seen = pa.array(sorted(seen_texts), pa.string()) if isinstance(seen_texts, set) else seen_texts
         unseen = sample.filter(pc.invert(pc.is_in(sample["text"], value_set=seen)))

@@ -3,8 +3,7 @@
 What needs no words (rankings, scores of a list of pairs) is scored here; what the model writes is in ``answers``.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,13 @@ import torch
 
 from bioalign_assets.curation.prompts import Prompt
 from bioalign_assets.errors import ModelError
-from bioalign_assets.inference.progress import progress
-from bioalign_assets.models.answer_tokens import answer_tokens, encode_prompt
+from bioalign_assets.inference.batches import BatchSize, Places
+from bioalign_assets.inference.prefix import PromptBatch
+from bioalign_assets.inference.prompting import run_prompts
+from bioalign_assets.models.answer_tokens import AnswerTokens, answer_tokens
 from bioalign_assets.models.loading import LoadedModel
 
-__all__ = ["p_true", "prompt_batches", "require_finite"]
+__all__ = ["p_true", "probability", "require_finite"]
 
 
 def p_true(
@@ -24,62 +25,55 @@ def p_true(
     *,
     prompt: Prompt,
     loaded: LoadedModel,
-    batch_size: int,
+    batch_size: BatchSize = "auto",
     is_chat: bool = False,
     what: str = "scoring",
 ) -> npt.NDArray[np.float64]:
     """Return the probability of true against false as the first word of a model's answer.
 
     The same as ``p_true`` of ``answers.ask``, without writing anything: the vocabulary-wide product is made for
-    the last position only.
+    the last position only, and what all prompts begin with goes through the model once.
 
     :param texts: n statements
-    :param batch_size: prompts in one forward pass; it moves no figure but in its last digits
+    :param batch_size: most prompts in one forward pass; it moves no figure but in its last digits
     :param is_chat: whether the prompt is put inside the model's chat template
     :param what: of the progress bar
     :returns: shape (n,), 0 to 1, in the order of ``texts``
-    :raises ModelError: if a probability is not a number, or the tokenizer does not suit the prompt
+    :raises ModelError: if a probability is not a number, the tokenizer does not suit the prompt, or one prompt does not
+        fit into memory
     """
-    ids = answer_tokens(prompt, tokenizer=loaded.tokenizer, is_chat=is_chat)
+    answers = answer_tokens(prompt, tokenizer=loaded.tokenizer, is_chat=is_chat)
     probabilities = np.empty(len(texts), dtype=np.float64)
-    with torch.inference_mode():
-        for rows, encoded in prompt_batches(
-            texts, prompt=prompt, loaded=loaded, batch_size=batch_size, is_chat=is_chat, what=what
-        ):
-            mask = encoded["attention_mask"]
-            logits = loaded.model(
-                **encoded,
-                # padding stands on the left: without this a prompt's first token would not be at position 0
-                position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
-                use_cache=False,
-                logits_to_keep=1,
-            ).logits[:, -1, [ids.false_id, ids.true_id]]
-            probabilities[rows] = torch.softmax(logits.double(), dim=1)[:, 1].cpu().numpy()
+
+    def shared(places: Places, batch: PromptBatch, ids: torch.Tensor) -> None:
+        probabilities[places] = probability(batch.next_logits(ids), answers=answers)
+
+    def whole(places: Places, ids: torch.Tensor, mask: torch.Tensor) -> None:
+        logits = loaded.model(
+            input_ids=ids,
+            attention_mask=mask,
+            # padding stands on the left: without this a prompt's first token would not be at position 0
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            use_cache=False,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        probabilities[places] = probability(logits, answers=answers)
+
+    run_prompts(
+        texts, prompt=prompt, loaded=loaded, is_chat=is_chat, answer_length=0, batch_size=batch_size, what=what,
+        shared=shared, whole=whole,
+    )  # fmt: skip
     return require_finite(probabilities, prompt=prompt)
 
 
-def prompt_batches(
-    texts: Sequence[str],
-    *,
-    prompt: Prompt,
-    loaded: LoadedModel,
-    batch_size: int,
-    is_chat: bool,
-    what: str,
-) -> Iterator[tuple[list[int], Any]]:
-    """Give the prompts about some statements in batches of like length, padded on the left.
+def probability(logits: torch.Tensor, *, answers: AnswerTokens) -> npt.NDArray[np.float64]:
+    """Return the softmax of true over true and false, shape (rows,).
 
-    :returns: places in ``texts``, and the tokenizer's encoding of their prompts on the model's device
+    :param logits: of the first answer position, shape (rows, vocabulary)
     """
-    tokenizer = loaded.tokenizer
-    prompts = [encode_prompt(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat) for text in texts]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    for batch in progress(batches, what=what, total=len(prompts)):
-        encoded = tokenizer.pad(
-            {"input_ids": [prompts[i] for i in batch]}, padding_side="left", return_tensors="pt"
-        )
-        yield batch, encoded.to(loaded.device)
+    two = logits[:, [answers.false_id, answers.true_id]].double()
+    found: npt.NDArray[np.float64] = torch.softmax(two, dim=1)[:, 1].cpu().numpy()
+    return found
 
 
 def require_finite(probabilities: npt.NDArray[np.float64], *, prompt: Prompt) -> npt.NDArray[np.float64]:

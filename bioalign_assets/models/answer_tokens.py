@@ -12,7 +12,14 @@ from transformers import PreTrainedTokenizerBase
 from bioalign_assets.curation.prompts import Prompt
 from bioalign_assets.errors import ModelError
 
-__all__ = ["AnswerTokens", "answer_tokens", "encode_answer", "encode_answers", "encode_prompt"]
+__all__ = [
+    "AnswerTokens",
+    "answer_tokens",
+    "encode_answer",
+    "encode_answers",
+    "encode_prompt",
+    "encode_prompts",
+]
 
 _EXAMPLE = "A is associated with B"
 
@@ -29,8 +36,22 @@ def encode_prompt(
     text: str, *, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, is_chat: bool = False
 ) -> list[int]:
     """Return the token ids of a prompt about one statement, with the tokenizer's beginning-of-text token."""
-    rendered, add_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
-    return list(tokenizer(rendered, add_special_tokens=add_special)["input_ids"])
+    (encoded,) = encode_prompts([text], prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
+    return encoded
+
+
+def encode_prompts(
+    texts: Sequence[str], *, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, is_chat: bool = False
+) -> list[list[int]]:
+    """Return the token ids of a prompt about each of n statements, all tokenised in one call."""
+    rendered, add_special = [], True
+    for text in texts:
+        whole, add_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
+        rendered.append(whole)
+    if not rendered:
+        return []
+    encoded: list[list[int]] = tokenizer(rendered, add_special_tokens=add_special)["input_ids"]
+    return encoded
 
 
 def encode_answer(

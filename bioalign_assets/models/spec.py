@@ -1,8 +1,8 @@
 """What a study file says about a base model."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = ["ModelSpec", "TinyArchitecture"]
 
@@ -36,8 +36,16 @@ class ModelSpec(BaseModel):
     """What trains the model (docs/models.md); ``auto`` is ``transformers``, on every machine."""
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"
     """Implementation of attention; ``auto`` is PyTorch's own (``sdpa``), the one that packed training works with."""
-    batch_size: int = Field(default=32, ge=1, le=4096)
-    """Statements in one forward pass when embedding and answering."""
+    batch_size: int | Literal["auto"] = "auto"
+    """Most statements in one forward pass when embedding and answering; ``auto``: as many as memory has room for."""
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _a_number_or_auto(cls, size: Any) -> Any:
+        is_number = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 4096
+        if not is_number and size != "auto":
+            raise ValueError("a whole number from 1 to 4096, or auto")
+        return size
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

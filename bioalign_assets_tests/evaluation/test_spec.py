@@ -8,7 +8,8 @@ from bioalign_assets.evaluation.spec import EvaluationSpec
 
 def test_defaults_are_the_papers_words():
     spec = EvaluationSpec()
-    assert (spec.sample_size, spec.seed, spec.resamples, spec.map_size) == (1000, 42, 1000, 400)
+    assert (spec.sample_size, spec.seed, spec.resamples, spec.map_size) == ("auto", 42, 1000, 400)
+    assert spec.most_rows == 1000
     assert (spec.link_queries, spec.link_candidates, spec.link_exact) == (100, 100, False)
     assert (spec.pooling, spec.prompts, spec.confidence) == ("mean", ("unseen",), 0.95)
 
@@ -20,10 +21,18 @@ def test_lists_from_toml_are_taken():
     )
 
 
+@pytest.mark.parametrize(("size", "rows"), [("all", None), (50, 50), (10**6, 10**6)])
+def test_rows_to_score(size, rows):
+    assert EvaluationSpec(sample_size=size).most_rows == rows
+
+
 @pytest.mark.parametrize(
     "setting",
     [
         {"sample_size": 49},
+        {"sample_size": "some"},
+        {"sample_size": 100.0},
+        {"sample_size": True},
         {"resamples": 99},
         {"map_size": 19},
         {"link_queries": 0},

@@ -33,7 +33,7 @@ def test_any_sample_is_of_distinct_test_rows_and_repeats(sampler, size, seed):
 
 
 @pytest.mark.parametrize("sampler", ["published", "stable"])
-@pytest.mark.parametrize("size", [200, 5000])
+@pytest.mark.parametrize("size", [200, 5000, None])
 def test_a_size_beyond_the_rows_takes_them_all_in_order(sampler, size):
     assert numbers(evaluation_sample(TOY, size=size, seed=1, sampler=sampler)) == list(range(0, 1000, 5))
 
