@@ -93,26 +93,8 @@ def _untuned_row(variant: Variant) -> pa.Table:
 def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    device = default_device()
-    computed = {
-        "backend": model_spec.trained_by,
-        "device": device.type,
-        "dtype": str(compute_dtype(model_spec, device=device)),
-    }
-    key = training_key(provenance, computed=computed)
-    with held_checkpoints(
-        warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
-    ) as checkpoints:
-        training = train_on_base(
-            training_rows(pairs, dataset=provenance.dataset),
-            resolved=resolved,
-            model_spec=model_spec,
-            warehouse=warehouse.root,
-            spec=spec,
-            adapters=warehouse.adapters,
-            name=variant.key,
-            checkpoints=checkpoints,
-        )
+    from bioalign_assets.models.loading import compute_dtype, default_device
+    from bioalign_assets.training.on_base import train_on_base
     from bioalign_assets.training.samples import training_rows
 
     spec, model_spec = study.experiments[variant.experiment], study.models[variant.model]

@@ -7,7 +7,6 @@ loads back with ``PeftModel.from_pretrained``.
 import json
 import math
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
