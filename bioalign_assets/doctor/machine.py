@@ -50,7 +50,7 @@ class Machine:
     """What was found."""
 
     card: Card | None
-    memory_bytes: int
+    memory_bytes: int | None
     can_quantise: bool
     unsloth_lacks: str
     hub: Hub
@@ -87,7 +87,10 @@ def look_at_machine(*, warehouse: Path, token: str | None, needs_card: bool, nee
         _unsloth_line(lacking),
         _login_line(hub),
         _hub_line(hub, is_needed=needs_hub),
-        Line(what="memory", found=f"{gigabytes(memory)} in all"),
+        Line(
+            what="memory",
+            found="not known on this system" if memory is None else f"{gigabytes(memory)} in all",
+        ),
         Line(what="disk, hub's cache", found=f"{gigabytes(free_disk(cache))} free in {cache}"),
         Line(what="disk, warehouse", found=f"{gigabytes(free_disk(warehouse))} free in {warehouse}"),
     )

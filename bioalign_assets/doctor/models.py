@@ -75,7 +75,8 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
     if needs.backend == "unsloth" and machine.unsloth_lacks and needs.training_bytes != 0:
         found.append(f'backend = "unsloth": {machine.unsloth_lacks}')
     for what, wanted in (("training", needs.training_bytes), ("scoring", needs.scoring_bytes)):
-        if wanted is not None and wanted > there and (machine.card or not needs.needs_card):
+        is_judged = machine.card is not None or not needs.needs_card
+        if is_judged and wanted is not None and there is not None and wanted > there:
             found.append(f"{what} needs about {gigabytes(wanted)}, {device} has {gigabytes(there)}")
     if not needs.is_here and not machine.hub.answers:
         found.append("not fetched yet, and no hub answers")

@@ -15,8 +15,8 @@ from bitsandbytes.nn import Linear4bit
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from bioalign_assets.inference.memory import free_bytes
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.memory import free_memory
 
 __all__ = ["dense_weights"]
 
@@ -32,7 +32,7 @@ def dense_weights(loaded: LoadedModel) -> Iterator[None]:
     swapped = _replacements(loaded)
     width = loaded.dtype.itemsize
     needed = sum(_size(packed) * width for _, _, _, packed in swapped)
-    free = free_bytes(loaded.device)
+    free = free_memory(loaded.device)
     if free is None or needed > _SHARE * free:
         swapped = []
     try:

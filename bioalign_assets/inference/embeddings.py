@@ -9,8 +9,9 @@ import torch
 from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.batches import BatchSize, Places, in_batches, padded
 from bioalign_assets.inference.dense import dense_weights
-from bioalign_assets.inference.memory import free_bytes, tokens_at_once
+from bioalign_assets.inference.memory import tokens_at_once
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.memory import free_memory
 
 __all__ = ["NOTEBOOK_BATCH_SIZE", "embed"]
 
@@ -68,7 +69,7 @@ def embed(
                 run(np.arange(start, min(start + NOTEBOOK_BATCH_SIZE, len(texts))))
         else:
             room = tokens_at_once(
-                free_bytes(loaded.device),
+                free_memory(loaded.device),
                 config=loaded.model.config,
                 dtype=loaded.dtype,
                 device_type=loaded.device.type,

@@ -1,11 +1,10 @@
 """How many tokens go through a model at once: as many as its device has room for, and no more than are of use."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["TOKENS_AT_ONCE", "free_bytes", "tokens_at_once"]
+__all__ = ["TOKENS_AT_ONCE", "tokens_at_once"]
 
 TOKENS_AT_ONCE = {"cpu": 768, "cuda": 8192}
 """Tokens of one forward pass beyond which nothing is won.
@@ -15,19 +14,6 @@ is not the limit, the limit is the same on every run, and so are the last digits
 """
 
 _SHARE = 0.5  # of the free memory: kernels need room of their own, and estimates are estimates
-_MEMINFO = Path("/proc/meminfo")
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Return how much memory of a device is free, what torch holds without using it included; None if unknown."""
-    if device.type == "cuda":
-        free, _total = torch.cuda.mem_get_info(device)
-        return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if device.type == "cpu" and _MEMINFO.is_file():
-        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def tokens_at_once(

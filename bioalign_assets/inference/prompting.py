@@ -8,10 +8,11 @@ import torch
 from bioalign_assets.curation.prompts import Prompt
 from bioalign_assets.inference.batches import BatchSize, Places, in_batches, padded
 from bioalign_assets.inference.dense import dense_weights
-from bioalign_assets.inference.memory import free_bytes, tokens_at_once
+from bioalign_assets.inference.memory import tokens_at_once
 from bioalign_assets.inference.prefix import PromptBatch, SharedPrefix, common_length, way_to_ask
 from bioalign_assets.models.answer_tokens import encode_prompts
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.memory import free_memory
 
 __all__ = ["run_prompts"]
 
@@ -48,7 +49,7 @@ def run_prompts(
     )
     with torch.inference_mode(), dense_weights(loaded):
         room = tokens_at_once(
-            free_bytes(loaded.device),
+            free_memory(loaded.device),
             config=loaded.model.config,
             dtype=loaded.dtype,
             device_type=loaded.device.type,

@@ -10,8 +10,8 @@ __all__ = ["free_memory", "total_memory"]
 _MEMINFO = Path("/proc/meminfo")
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that can still be had on a device.
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes that can still be had on a device; None where the system does not tell.
 
     On a card that is what the driver calls free and what torch holds in reserve without using it; on a CPU, what
     Linux can give without swapping (``MemAvailable``).
@@ -22,17 +22,19 @@ def free_memory(device: torch.device) -> int:
     return _meminfo("MemAvailable")
 
 
-def total_memory(device: torch.device) -> int:
-    """Return the bytes that a device has in all."""
+def total_memory(device: torch.device) -> int | None:
+    """Return the bytes that a device has in all; None where the system does not tell."""
     if device.type == "cuda":
         properties: Any = torch.cuda.get_device_properties(device)
         return int(properties.total_memory)
     return _meminfo("MemTotal")
 
 
-def _meminfo(name: str) -> int:
+def _meminfo(name: str) -> int | None:
+    if not _MEMINFO.is_file():  # not Linux
+        return None
     for line in _MEMINFO.read_text(encoding="ascii").splitlines():
         key, _, rest = line.partition(":")
         if key == name:
             return int(rest.split()[0]) * 1024
-    raise ValueError(f"{_MEMINFO} says nothing of {name}")
+    return None

@@ -78,15 +78,15 @@ def scoring_bytes(architecture: Architecture, *, is_nf4: bool, width: int, on_ca
     )
 
 
-def refuse_too_little(what: str, *, needed: int | None, there: int, place: str) -> None:
-    """Raise if a device has less memory than an estimate says; an unknown need (None) passes.
+def refuse_too_little(what: str, *, needed: int | None, there: int | None, place: str) -> None:
+    """Raise if a device has less memory than an estimate says; where either is not known (None) it passes.
 
     :param what: the model, and what is to be done with it
     :param there: bytes that can be had
     :param place: what has them, in words
     :raises ModelError: with both figures and what makes the need smaller
     """
-    if needed is None or needed <= there:
+    if needed is None or there is None or needed <= there:
         return
     raise ModelError(
         what, found=f"{gigabytes(there)} of memory on {place}", expected=f"about {gigabytes(needed)} (an estimate)",

@@ -11,7 +11,7 @@ from bioalign_assets.models.fits import refuse_small_device
 from bioalign_assets.models.needs import TrainingLoad, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.models.spec import ModelSpec
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.training.spec import MOST_SAMPLES_IN_A_ROW, ExperimentSpec
 
 if TYPE_CHECKING:
     from bioalign_assets.training.qlora import Training
@@ -21,8 +21,6 @@ __all__ = ["train_on_base", "training_load"]
 _OPTIMISER_BYTES = {"adamw_8bit": 2 * (1 + 4 / 256), "adamw_torch": 8}
 """Two moments a weight: in 8 bits with a 32-bit scale for 256 of them (Dettmers et al. 2022,
 https://arxiv.org/abs/2110.02861), or in 32 bits."""
-_PACKED_SAMPLES = 32
-"""Most samples that packing puts into one forward pass (``training/packing.py``)."""
 
 
 def train_on_base(
@@ -76,7 +74,7 @@ def training_load(spec: ExperimentSpec, *, model_spec: ModelSpec) -> TrainingLoa
     return TrainingLoad(
         rank=spec.rank,
         targets=spec.targets,
-        samples=max(spec.batch_size, min(whole, _PACKED_SAMPLES)) if packs else spec.batch_size,
+        samples=max(spec.batch_size, min(whole, MOST_SAMPLES_IN_A_ROW)) if packs else spec.batch_size,
         max_tokens=spec.max_tokens,
         optimiser_bytes=_OPTIMISER_BYTES[spec.optimiser],
         is_checkpointed=spec.gradient_checkpointing,

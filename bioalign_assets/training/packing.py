@@ -20,11 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["MOST_SAMPLES_IN_A_ROW", "SharedPrefixCollator", "attention_window", "can_pack", "takes_places"]
+__all__ = ["SharedPrefixCollator", "attention_window", "can_pack", "takes_places"]
 
 _IGNORED = -100
-MOST_SAMPLES_IN_A_ROW = 32
-"""The mask grows with the square of a row; from about this many samples on, longer rows save next to nothing."""
 
 
 def attention_window(config: Any) -> int | None:

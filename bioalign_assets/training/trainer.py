@@ -1,17 +1,35 @@
-"""TRL's SFTTrainer for packed rows: the loss that the row asks for, and nothing beside it.
+"""The trainer of an adapter: TRL's SFTTrainer with an experiment's settings, for padded batches or packed rows.
 
 TRL's own loss works on all tokens of a row, in blocks that a packed row does not fill, and turns the head's weights to
 float32 for each of them; it also measures entropy and accuracy over the vocabulary, waiting for the card each time. A
 packed row says at which tokens to predict, so the model's own loss runs its head there alone.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer
-from trl import SFTTrainer
+from datasets import Dataset
+from datasets.utils.logging import disable_progress_bar
+from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PrinterCallback, Trainer
+from trl import SFTConfig, SFTTrainer
 
-__all__ = ["PackedTrainer"]
+from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
+from bioalign_assets.training.packing import (
+    SharedPrefixCollator,
+    attention_window,
+    can_pack,
+    takes_places,
+)
+from bioalign_assets.training.spec import MOST_SAMPLES_IN_A_ROW, ExperimentSpec
+
+__all__ = ["PackedTrainer", "build_trainer", "is_packed", "passes_of"]
+
+# transformers' "constant" would leave out the warm-up that the settings ask for
+_SCHEDULES = {"constant": "constant_with_warmup"}
+_LOGGED_POINTS = 100
+"""A loss curve has at most about this many points."""
 
 
 class PackedTrainer(SFTTrainer):
@@ -40,3 +58,107 @@ class PackedTrainer(SFTTrainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:  # noqa: ARG002 - transformers' form
         """Return 0: the count walks over all parameters in every step, and nobody reads it."""
         return 0
+
+
+def build_trainer(
+    samples: list[dict[str, Any]],
+    *,
+    model: PreTrainedModel,
+    loaded: LoadedModel,
+    spec: ExperimentSpec,
+    packs: bool,
+    scratch: Path,
+    name: str,
+) -> SFTTrainer:
+    """Return the trainer of an adapter, ready to train.
+
+    :param samples: tokenised, as :func:`~bioalign_assets.training.samples.tokenise_samples` gives them
+    :param model: the base with its new adapter; the adapter's weights become float32
+    :param packs: whether samples stand packed in rows (:func:`is_packed`)
+    :param scratch: folder of what it saves
+    :param name: what to call the training in its progress bar
+    """
+    steps_planned = spec.steps or int(
+        (spec.epochs or 0) * len(samples) / (spec.batch_size * spec.accumulation)
+    )
+    on_card = loaded.device.type == "cuda"
+    batch_size, accumulation = passes_of(spec, packs=packs)
+    disable_progress_bar()  # the trainer's own bar is the one to look at
+    config = SFTConfig(
+        output_dir=str(scratch),
+        max_steps=spec.steps or -1,
+        num_train_epochs=spec.epochs or 1.0,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type=_SCHEDULES.get(spec.schedule, spec.schedule),
+        warmup_steps=spec.warmup_steps,
+        weight_decay=spec.weight_decay,
+        optim=spec.optimiser,
+        bf16=on_card and loaded.dtype == torch.bfloat16,
+        fp16=on_card and loaded.dtype == torch.float16,
+        use_cpu=not on_card,
+        gradient_checkpointing=spec.gradient_checkpointing,
+        max_length=None,  # samples are never cut: tokenise_samples refuses a long one
+        packing=False,
+        loss_type="nll" if packs else None,  # packed rows have the model's own loss, padded batches TRL's
+        logging_steps=max(1, steps_planned // _LOGGED_POINTS),
+        logging_nan_inf_filter=False,  # the filter logs a loss that is no number as 0
+        include_num_input_tokens_seen="all",
+        save_strategy="no",
+        report_to="none",
+        seed=spec.seed,
+        data_seed=spec.seed,
+        dataloader_pin_memory=on_card,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        disable_tqdm=True,
+    )
+    if config.n_gpu > 1:  # the trainer would split the model over all cards and multiply the batch by them
+        config._n_gpu = 1  # noqa: SLF001 - as transformers does itself; there is no setting for it
+    trainer = (PackedTrainer if packs else SFTTrainer)(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(samples),
+        processing_class=loaded.tokenizer,
+        data_collator=SharedPrefixCollator(
+            window=attention_window(model.config), dtype=loaded.dtype, multiple=16 if on_card else 1
+        )
+        if packs
+        else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),
+        callbacks=[StopOnNaN(), ProgressBar(name)],
+    )
+    trainer.remove_callback(PrinterCallback)  # it prints every logged step; the log is a table here
+    # TRL casts the adapter of a 4-bit model to bfloat16. There an update below 1/256 of a weight is lost, and a
+    # card without bfloat16 can't scale its gradients. PEFT's form, which the paper trained in, is float32.
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return trainer
+
+
+def is_packed(spec: ExperimentSpec, *, model: PreTrainedModel) -> bool:
+    """Whether samples are packed: only where that gives the padded batch's gradients, in a row of bounded length."""
+    is_exact = (
+        spec.loss == "answer" and spec.dropout == 0
+    )  # one dropout of the prefix would serve all samples
+    fits = can_pack(model.config) and takes_places(model)
+    return spec.packing and is_exact and fits and spec.batch_size <= MOST_SAMPLES_IN_A_ROW
+
+
+def passes_of(spec: ExperimentSpec, *, packs: bool) -> tuple[int, int]:
+    """Return samples in a forward pass and passes in an optimiser step; their product is the experiment's.
+
+    Packed samples take so few tokens that several passes become one. Its gradient is the same: the loss is the mean
+    over all answer tokens of the optimiser step either way.
+    """
+    merged = 1
+    if packs:
+        merged = max(
+            (
+                divisor
+                for divisor in range(1, spec.accumulation + 1)
+                if spec.accumulation % divisor == 0 and spec.batch_size * divisor <= MOST_SAMPLES_IN_A_ROW
+            ),
+            default=1,
+        )
+    return spec.batch_size * merged, spec.accumulation // merged

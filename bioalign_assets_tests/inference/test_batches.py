@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import ModelError
-from bioalign_assets.inference import memory, prompting
+from bioalign_assets.inference import prompting
 from bioalign_assets.inference.answers import ask
 from bioalign_assets.inference.batches import in_batches, padded
 from bioalign_assets.inference.embeddings import embed
-from bioalign_assets.inference.memory import TOKENS_AT_ONCE, free_bytes, tokens_at_once
+from bioalign_assets.inference.memory import TOKENS_AT_ONCE, tokens_at_once
 from bioalign_assets.inference.prefix import PromptBatch
+from bioalign_assets.models import memory
+from bioalign_assets.models.memory import free_memory
 from bioalign_assets_tests import tiny_models
 
 TEXTS = tiny_models.statements(11)
@@ -104,7 +106,7 @@ def test_answers_and_embeddings_are_the_same_after_running_out_of_memory(monkeyp
 def test_answers_are_the_same_with_little_memory(monkeypatch, free):
     loaded = tiny_models.load("llama")
     expected = ask(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
-    monkeypatch.setattr(prompting, "free_bytes", lambda _device: free)
+    monkeypatch.setattr(prompting, "free_memory", lambda _device: free)
     found = ask(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
     assert found.answer == expected.answer
     assert np.abs(found.p_true - expected.p_true).max() < 1e-5
@@ -139,14 +141,9 @@ def test_embeddings_need_less():
     assert room(GIB, with_words=False) > room(GIB)
 
 
-def test_free_memory_is_found_here():
-    free = free_bytes(torch.device("cpu"))
-    assert free is None or 0 < free < 2**50
-
-
 def test_unknown_free_memory_sets_no_limit(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    assert free_bytes(torch.device("cpu")) is None
+    assert free_memory(torch.device("cpu")) is None
     assert room(None) == TOKENS_AT_ONCE["cuda"]
 
 

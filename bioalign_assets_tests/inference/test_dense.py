@@ -77,7 +77,7 @@ def test_nothing_is_unpacked_without_room(monkeypatch):
     loaded = tiny_models.load("llama")
     expected = p_true(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
     for free in (10**6, None):
-        monkeypatch.setattr(dense, "free_bytes", lambda _device, free=free: free)
+        monkeypatch.setattr(dense, "free_memory", lambda _device, free=free: free)
         with dense_weights(loaded):
             assert packed(loaded)
         assert np.array_equal(p_true(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded), expected)
