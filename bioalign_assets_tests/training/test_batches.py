@@ -14,13 +14,13 @@ from bioalign_assets_tests import tiny_models
 def seen(monkeypatch):
     """The batches of each training, as they reach the model's forward pass."""
     batches = []
-    original = qlora.SFTTrainer.compute_loss
+    original = trl.SFTTrainer.compute_loss
 
     def compute_loss(self, model, inputs, *args, **more):
         batches.append({name: value.clone() for name, value in inputs.items()})
         return original(self, model, inputs, *args, **more)
 
-    monkeypatch.setattr(qlora.SFTTrainer, "compute_loss", compute_loss)
+    monkeypatch.setattr(trl.SFTTrainer, "compute_loss", compute_loss)
     return batches
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import trl
 from bitsandbytes.nn import Linear4bit
 from bitsandbytes.optim import AdamW as BnbAdamW
 from peft import PeftModel
@@ -16,7 +17,7 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.answers import ask
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import load_base
-from bioalign_assets.training import qlora
+from bioalign_assets.training import trainer
 from bioalign_assets.training.adapters import adapter_sha256, with_adapter
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.qlora import lora_targets, train_adapter
@@ -125,7 +126,7 @@ def test_every_schedule_warms_up(tmp_path, schedule, expected):
 
 
 def test_a_long_training_has_some_hundred_points(tmp_path, monkeypatch):
-    assert qlora._LOGGED_POINTS == 100
+    assert trainer._LOGGED_POINTS == 100
     monkeypatch.setattr(qlora, "_LOGGED_POINTS", 3)
     training = train(tmp_path, rows=4, steps=13, batch_size=1, targets=["v_proj"])
     assert training.log["step"].to_pylist() == [4, 8, 12]
@@ -198,14 +199,14 @@ def test_the_base_on_disk_is_untouched(trained, architecture):
 
 def test_the_optimiser_is_the_one_of_the_settings(tmp_path, monkeypatch):
     used = []
-    original = qlora.SFTTrainer.create_optimizer
+    original = trl.SFTTrainer.create_optimizer
 
     def create_optimizer(self, *args, **more):
         optimiser = original(self, *args, **more)
         used.append(optimiser)
         return optimiser
 
-    monkeypatch.setattr(qlora.SFTTrainer, "create_optimizer", create_optimizer)
+    monkeypatch.setattr(trl.SFTTrainer, "create_optimizer", create_optimizer)
     train(tmp_path, rank=64, steps=2)
     train(tmp_path, optimiser="adamw_torch", steps=2, weight_decay=0.5)
     eight_bit, plain = (getattr(o, "optimizer", o) for o in used)
@@ -322,7 +323,7 @@ def test_a_last_update_that_breaks_the_weights_leaves_no_adapter(tmp_path, monke
             with torch.no_grad():
                 next(p for p in model.parameters() if p.requires_grad)[0] = torch.nan
 
-    monkeypatch.setattr(qlora.ProgressBar, "on_step_end", spoil)
+    monkeypatch.setattr(trainer.ProgressBar, "on_step_end", spoil)
     with pytest.raises(ModelError, match="adapter weights that are not numbers"):
         train(tmp_path)
     assert left(tmp_path) == []
@@ -334,7 +335,7 @@ def test_any_other_failure_leaves_no_adapter(tmp_path, monkeypatch, where):
         raise OSError("the disk is full")
 
     if where == "while training":
-        monkeypatch.setattr(qlora.ProgressBar, "on_step_end", fail)
+        monkeypatch.setattr(trainer.ProgressBar, "on_step_end", fail)
     else:
         monkeypatch.setattr(qlora, "files_sha256", fail)  # all files are written by then
     with pytest.raises(OSError, match="disk is full"):
