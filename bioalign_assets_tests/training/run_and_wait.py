@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import TrainerState
 
-from bioalign_assets.training import qlora
+from bioalign_assets.training import qlora, trainer
 from bioalign_assets_tests import tiny_models
 
 
@@ -26,7 +26,7 @@ def wait_at_step_3(_self: object, _args: object, state: TrainerState, *_: object
 
 def main(place: str, folder: Path) -> None:
     if place == "step":
-        qlora.ProgressBar.on_step_end = wait_at_step_3
+        trainer.ProgressBar.on_step_end = wait_at_step_3
     elif place == "save":
         qlora.files_sha256 = (
             wait  # called when all files of the adapter are written, before they get their name

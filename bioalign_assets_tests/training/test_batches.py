@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 import torch
+import trl
 
-from bioalign_assets.training import qlora
+from bioalign_assets.training import trainer
 from bioalign_assets.training.qlora import train_adapter
 from bioalign_assets_tests import tiny_models
 
@@ -117,12 +118,12 @@ def test_accumulation_is_one_larger_batch(tmp_path):
 
 
 def test_more_cards_do_not_make_larger_batches(tmp_path, seen, monkeypatch):
-    class OfThreeCards(qlora.SFTConfig):
+    class OfThreeCards(trl.SFTConfig):
         def __post_init__(self):
             super().__post_init__()
             self._n_gpu = 3
 
-    monkeypatch.setattr(qlora, "SFTConfig", OfThreeCards)
+    monkeypatch.setattr(trainer, "SFTConfig", OfThreeCards)
     training = train(tmp_path, rows=18, steps=2)
     assert [len(batch["input_ids"]) for batch in seen] == [4, 4]
     assert training.samples == 8

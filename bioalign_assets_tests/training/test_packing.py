@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import DataCollatorForSeq2Seq
 
 from bioalign_assets.curation.prompts import PROMPTS
-from bioalign_assets.training import qlora
+from bioalign_assets.training import trainer
 from bioalign_assets.training.packing import SharedPrefixCollator, attention_window, can_pack, takes_places
 from bioalign_assets.training.qlora import lora_targets, train_adapter
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
@@ -228,7 +228,7 @@ def step_gradients(monkeypatch):
     """The gradients of each training's first optimiser step, with LoRA matrices that are not zero before it."""
     collected = []
 
-    class Bar(qlora.ProgressBar):
+    class Bar(trainer.ProgressBar):
         def on_train_begin(self, args, state, control, model=None, **more):
             super().on_train_begin(args, state, control, **more)
             torch.manual_seed(1)
@@ -239,7 +239,7 @@ def step_gradients(monkeypatch):
         def on_pre_optimizer_step(self, *_, model, **__):
             collected.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
 
-    monkeypatch.setattr(qlora, "ProgressBar", Bar)
+    monkeypatch.setattr(trainer, "ProgressBar", Bar)
     return collected
 
 

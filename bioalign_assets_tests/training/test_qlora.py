@@ -17,7 +17,7 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.answers import ask
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import load_base
-from bioalign_assets.training import trainer
+from bioalign_assets.training import qlora, trainer
 from bioalign_assets.training.adapters import adapter_sha256, with_adapter
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.qlora import lora_targets, train_adapter
@@ -127,7 +127,7 @@ def test_every_schedule_warms_up(tmp_path, schedule, expected):
 
 def test_a_long_training_has_some_hundred_points(tmp_path, monkeypatch):
     assert trainer._LOGGED_POINTS == 100
-    monkeypatch.setattr(qlora, "_LOGGED_POINTS", 3)
+    monkeypatch.setattr(trainer, "_LOGGED_POINTS", 3)
     training = train(tmp_path, rows=4, steps=13, batch_size=1, targets=["v_proj"])
     assert training.log["step"].to_pylist() == [4, 8, 12]
     assert training.steps == 13

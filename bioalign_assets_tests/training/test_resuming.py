@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bioalign_assets.settings import PROJECT_ROOT
-from bioalign_assets.training import callbacks, qlora
+from bioalign_assets.training import callbacks, trainer
 from bioalign_assets.training.checkpoints import Checkpoint
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.resuming import Checkpointing, Session
@@ -96,7 +96,7 @@ def test_the_optimiser_goes_on_with_the_very_state_that_was_saved(tmp_path, monk
 
 def test_a_curve_with_fewer_points_than_steps_is_the_same_too(tmp_path, monkeypatch):
     """The loss since the last point is in no checkpoint: one is only taken at a point."""
-    monkeypatch.setattr(qlora, "_LOGGED_POINTS", 4)
+    monkeypatch.setattr(trainer, "_LOGGED_POINTS", 4)
     more = {"steps": 13, "targets": ["v_proj"], "batch_size": 2}
     whole = train(tmp_path, checkpoints=None, **more)
     assert whole.log["step"].to_pylist() == [3, 6, 9, 12]
