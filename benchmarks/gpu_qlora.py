@@ -10,7 +10,8 @@ Timed: steps after the warm-up, on the clock, the card idle at both ends; loadin
 most of the card in the training. Share of the card's peak: operations of the tokens that were really run, padding too,
 6 x the body's parameters a token (4 where activations are kept; Kaplan et al. 2020, https://arxiv.org/abs/2001.08361,
 section 2.1; frozen weights have no gradient), over the peak of dense 16-bit operations. The loss curves of (a) and (c)
-are compared; they differ by rounding, as TRL holds the adapter in bfloat16.
+are compared; they differ by rounding, as TRL holds the adapter in bfloat16, and ours holds embedding, head and norms in
+float32 (PEFT's preparation for training in 4 bits), which costs it memory and TRL does not do.
 
 Run ``python -m benchmarks.gpu_qlora`` on a machine with a CUDA card. What was measured is kept in ``--results`` and not
 measured again; ``--minutes`` is a limit after which nothing new begins. ``--tiny`` runs it end to end anywhere.
@@ -18,6 +19,7 @@ measured again; ``--minutes`` is a limit after which nothing new begins. ``--tin
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,7 +74,9 @@ HEADINGS = ("model", "way", "samples/s", "against stock", "peak memory", "share 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is not measured yet, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_qlora", description=__doc__)
-    parser.add_argument("--source", default=default_source(), help="a CTD file, or the word synthetic")
+    parser.add_argument(
+        "--source", help="a CTD file, or the word synthetic; the real release beside the checkout by default"
+    )
     parser.add_argument("--tokenizers", type=Path, help="folder with the real tokenizers")
     parser.add_argument("--models", nargs="+", default=list(CONFIGURATIONS), choices=list(CONFIGURATIONS))
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
@@ -89,6 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(
             "There is no CUDA card here: --tiny runs everything in tiny sizes, to see that it runs."
         )
+    if options.source is None:
+        options.source = default_source()
+        if options.source == "synthetic" and not options.tiny:
+            raise SystemExit(
+                "The real release is not beside the checkout, and its texts are what is to be measured: name it with "
+                "--source (and --tokenizers), or say --source synthetic."
+            )
     end = monotonic() + 60 * options.minutes
     results = _Results(options.results, setting=_setting(options))
     print(results.heading(), flush=True)
@@ -116,13 +127,24 @@ def _setting(options: argparse.Namespace) -> dict[str, Any]:
     packages = ("torch", "transformers", "trl", "peft", "bitsandbytes", "unsloth")
     installed = {dist.metadata["Name"] for dist in metadata.distributions()}
     return {
-        "machine": machine(),
+        "source": Path(options.source).name,
+        "tokenizers": {
+            name: "real" if _real_tokenizer(name, options=options) else "trained here"
+            for name in CONFIGURATIONS
+        },
         "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "no card",
         "versions": {name: metadata.version(name) for name in packages if name in installed},
         "is_tiny": options.tiny,
         "steps": options.steps,
         "warm_up": options.warm_up,
     }
+
+
+def _real_tokenizer(name: str, *, options: argparse.Namespace) -> Path | None:
+    """Return the folder of a model's real tokenizer, where it is at hand."""
+    folder = options.tokenizers or Path(options.source).parent.parent / "tokenizers"
+    real: Path = folder / TOKENIZERS.get(name, "none")
+    return real if real.is_dir() and not options.tiny else None
 
 
 def _rows(source: str, *, count: int) -> pa.Table:
@@ -141,11 +163,9 @@ def _measure(
             setattr(config, key, value)
         if hasattr(config, "head_dim"):
             config.head_dim = config.hidden_size // config.num_attention_heads
-    tokenizers = options.tokenizers or Path(options.source).parent.parent / "tokenizers"
-    real = tokenizers / TOKENIZERS.get(name, "none")
     resolved = save_random_model(
         config, name=name, folder=folder, texts=rows["text"].to_pylist(),
-        tokenizer=real if real.is_dir() and not options.tiny else None,
+        tokenizer=_real_tokenizer(name, options=options),
     )  # fmt: skip
     target = resolved.folder(warehouse=folder)
     (target / "resolved.json").write_text(json.dumps(asdict(resolved)), encoding="utf-8")
@@ -157,8 +177,7 @@ def _measure(
             return
         measured = _run(way, folder=target, seconds=left, options=options)
         results.keep(name, way, measured | {"body_parameters": body})
-    for file in target.iterdir():
-        file.unlink()
+    shutil.rmtree(target)
 
 
 def _run(way: str, *, folder: Path, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
@@ -216,7 +235,10 @@ class _Results:
         setting = self._kept["setting"]
         versions = ", ".join(f"{name} {version}" for name, version in setting["versions"].items())
         rule = "| --- | --- | ---: | ---: | ---: | ---: |"
-        return f"{setting['machine']}; {setting['card']}; {versions}\n\n| {' | '.join(HEADINGS)} |\n{rule}"
+        texts = f"{setting['source']}; tokenizers: " + ", ".join(
+            f"{name} {kind}" for name, kind in setting["tokenizers"].items()
+        )
+        return f"{machine()}; {setting['card']}; {versions}; {texts}\n\n| {' | '.join(HEADINGS)} |\n{rule}"
 
     def line(self, name: str, way: str) -> str:
         """Return one row of the table."""

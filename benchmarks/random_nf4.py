@@ -87,6 +87,8 @@ def _random_weights(model: nn.Module) -> dict[str, torch.Tensor]:
                 state |= {f"{key}.{field}": value.cpu() for field, value in how.as_dict(packed=True).items()}
             else:
                 state[key] = drawn.cpu()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # each way that is measured begins with an empty card
     return state
 
 

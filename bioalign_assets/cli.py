@@ -106,13 +106,7 @@ def refresh(*, training: bool | None, accept: str) -> None:
         console.print(refresh_line(step), highlight=False)
         steps.append(step)
     console.print(refresh_summary(steps), highlight=False)
-    failed = [step for step in steps if step.outcome == "failed"]
-    if failed:
-        raise BioAlignError(
-            "bioalign refresh", found=f"{len(failed)} of {len(steps)} steps failed, the first: {failed[0].why}",
-            expected="steps that succeed",
-            remedy="Everything else is as fresh as it can be; mend that and run it again.",
-        )  # fmt: skip
+    _raise_failed(steps, what="bioalign refresh")
 
 
 @cli.command()
@@ -167,9 +161,12 @@ def models(*, moved: Sequence[str]) -> None:
     settings = Settings.from_environment()
     study = load_study(settings.study)
     console = _console()
+    steps = []
     for step in move_models(study, settings=settings, names=moved) if moved else ():
         console.print(refresh_line(step), highlight=False)
+        steps.append(step)
     console.print(models_table(study, tables=Tables(settings.warehouse)))
+    _raise_failed(steps, what="bioalign models --move")
 
 
 @cli.command()
@@ -354,6 +351,17 @@ def docs(folder: Path, *, check: bool) -> None:
                 str(page), found="another text than the code gives", expected="the generated one",
                 remedy="Run: bioalign docs",
             )  # fmt: skip
+
+
+def _raise_failed(steps: Sequence[Any], *, what: str) -> None:
+    """Raise if a step failed; what it said was printed."""
+    failed = [step for step in steps if step.outcome == "failed"]
+    if failed:
+        raise BioAlignError(
+            what, found=f"{len(failed)} of {len(steps)} steps failed, the first: {failed[0].why}",
+            expected="steps that succeed",
+            remedy="Everything else is as fresh as it can be; mend that and run it again.",
+        )  # fmt: skip
 
 
 def _console() -> Console:

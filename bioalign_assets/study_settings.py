@@ -105,7 +105,10 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
 def _as_run(spec: ModelSpec) -> dict[str, Any]:
     """Return a model's settings as they work: "auto" for a backend is the one that it takes."""
     settings = spec.model_dump(mode="json") | {"backend": spec.trained_by}
-    if spec.attention == "auto":  # as it was before there was a choice: nothing becomes stale by that
+    if spec.attention in {
+        "auto",
+        "sdpa",
+    }:  # as it was before there was a choice: nothing becomes stale by that
         del settings["attention"]
     return settings
 

@@ -10,6 +10,7 @@ t-SNE silhouette (biased, or of another map each time), the 70/30 probe (the cro
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -171,18 +172,18 @@ def _matched(
     """Yield each common key with the common rows of either variant, untuned first, in the dataset's order."""
     sides = []
     for variant in (untuned, tuned):
-        of_variant = rows.filter(pc.equal(rows["variant"], variant))
-        if not len(of_variant):
+        keys = rows.select(["variant", *by]).filter(pc.equal(rows["variant"], variant))
+        if not len(keys):
             raise EvaluationError(
                 table,
                 found=f"no rows of {variant}",
                 expected=f"those of {untuned} and of {tuned}",
                 remedy=f"Materialise {table.replace('.', '/')} for {variant} first.",
             )
-        sides.append({tuple(key.values()): part for key, part in grouped(of_variant, by=by)})
-    common = sorted(sides[0].keys() & sides[1].keys())
+        sides.append({tuple(key.values()) for key, _ in grouped(keys, by=by)})
+    common = sorted(sides[0] & sides[1])
     if not common:
-        told = [", ".join("/".join(key) for key in side) for side in sides]
+        told = [", ".join("/".join(key) for key in sorted(side)) for side in sides]
         raise EvaluationError(
             f"{table} of {tuned} and {untuned}",
             found=f"no common {' and '.join(by)} ({untuned} has {told[0]}; {tuned} has {told[1]})",
@@ -191,7 +192,13 @@ def _matched(
         )
     for key in common:
         subject = f"{table} of {tuned} and {untuned} on {'/'.join(key)}"
-        both = _common_rows(sides[0][key], sides[1][key], subject=subject)
+        # vectors are copied for one key at a time: together they are gigabytes
+        chosen = [pc.equal(rows[name], value) for name, value in zip(by, key, strict=True)]
+        parts = [
+            rows.filter(reduce(pc.and_, chosen, pc.equal(rows["variant"], variant)))
+            for variant in (untuned, tuned)
+        ]
+        both = _common_rows(parts[0], parts[1], subject=subject)
         if both is not None:
             yield dict(zip(by, key, strict=True)), both
 

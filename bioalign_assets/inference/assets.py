@@ -14,6 +14,7 @@ from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.assets import TRAINING_POOL
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -73,6 +74,8 @@ def _test_sets(
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
+    # a published model fills a card: it is asked when no other is trained or asked. Tiny ones stand side by side
+    pool = TRAINING_POOL if any(model.tiny is None for model in study.models.values()) else None
     ins = {
         "base": dg.AssetIn(
             key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant
@@ -96,6 +99,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ins=ins,
         deps=[settings_dep("inference")],
         code_version="3",
+        pool=pool,
     )
     def embeddings(
         context: dg.AssetExecutionContext,
@@ -143,6 +147,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ins=ins,
         deps=[settings_dep("inference")],
         code_version="3",
+        pool=pool,
     )
     def answers(
         context: dg.AssetExecutionContext,
@@ -199,6 +204,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ins=ins,
         deps=[settings_dep("inference"), settings_dep("links")],
         code_version="3",
+        pool=pool,
     )
     def rankings(
         context: dg.AssetExecutionContext,
@@ -259,6 +265,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         ins=ins,
         deps=[settings_dep("inference")],
         code_version="3",
+        pool=pool,
     )
     def names(
         context: dg.AssetExecutionContext,

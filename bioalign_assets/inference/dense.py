@@ -36,13 +36,20 @@ def dense_weights(loaded: LoadedModel) -> Iterator[None]:
     if free is None or needed > _SHARE * free:
         swapped = []
     try:
-        with torch.no_grad():
-            for parent, name, layer, packed in swapped:
-                setattr(parent, name, _dense(layer, packed=packed, dtype=loaded.dtype))
+        try:
+            with torch.no_grad():
+                for parent, name, layer, packed in swapped:
+                    setattr(parent, name, _dense(layer, packed=packed, dtype=loaded.dtype))
+        except torch.OutOfMemoryError:  # somebody else took what was free: go on with packed weights
+            _put_back(swapped)
         yield
     finally:
-        for parent, name, layer, _ in swapped:
-            setattr(parent, name, layer)
+        _put_back(swapped)
+
+
+def _put_back(swapped: list[tuple[nn.Module, str, nn.Module, Linear4bit]]) -> None:
+    for parent, name, layer, _ in swapped:
+        setattr(parent, name, layer)
 
 
 def _replacements(loaded: LoadedModel) -> list[tuple[nn.Module, str, nn.Module, Linear4bit]]:

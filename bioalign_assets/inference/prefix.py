@@ -15,7 +15,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from bioalign_assets.models.loading import LoadedModel
-from bioalign_assets.training.packing import attention_window
+from bioalign_assets.training.packing import attention_window, other_layers
 
 __all__ = ["PromptBatch", "SharedPrefix", "common_length", "way_to_ask"]
 
@@ -38,27 +38,30 @@ def way_to_ask(loaded: LoadedModel, *, longest: int) -> Literal["shared", "whole
 
     ``shared``: their common beginning once. It needs rotary positions and attention that is transformers' own, takes a
     mask, and is of one kind in all layers. ``whole``: batches of whole prompts, for any other model. ``alone``: one
-    prompt at a time, where the longest is so long that positions turn in another way, for all that stands in the batch.
+    prompt at a time, where padding would change something: with layers that are no attention, or a longest prompt so
+    long that positions turn in another way for all that stands in the batch.
 
     :param longest: tokens of the longest prompt with its answer
     """
     config = loaded.model.config
     rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") in _MOVING_ROPES:
-        limit = rope.get("original_max_position_embeddings") or config.max_position_embeddings
-        if longest > limit:
-            return "alone"
-    if config._attn_implementation not in {"sdpa", "eager"}:  # noqa: SLF001 - transformers has no other name for it
-        return "whole"
-    if not rope:  # positions that are not turned into queries and keys: they may not be taken from outside
-        return "whole"
-    if "unsloth" in sys.modules:  # it puts its own attention into transformers' classes
-        return "whole"
+    if other_layers(config) or _turns_anew(config, rope=rope, longest=longest):
+        return "alone"
     try:
         attention_window(config)
     except ValueError:
         return "whole"
-    return "shared"
+    takes_mask = config._attn_implementation in {"sdpa", "eager"}  # noqa: SLF001 - transformers has no other name for it
+    # positions that are not rotary may not be taken from outside; Unsloth puts attention of its own into transformers
+    return "shared" if takes_mask and rope and "unsloth" not in sys.modules else "whole"
+
+
+def _turns_anew(config: Any, *, rope: dict[str, Any], longest: int) -> bool:
+    """Whether a prompt of that length is beyond where positions begin to turn in another way."""
+    if rope.get("rope_type") not in _MOVING_ROPES:
+        return False
+    limit: int = rope.get("original_max_position_embeddings") or config.max_position_embeddings
+    return longest > limit
 
 
 @dataclass(frozen=True, kw_only=True)

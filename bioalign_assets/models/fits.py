@@ -1,5 +1,6 @@
 """Whether a model has room on the device that it would run on, told before it is loaded."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ def refuse_small_device(
     :param needed: bytes, from the model's shape, the bytes of a number, and whether the device is a card
     :raises ModelError: if it has less, or the model's files are gone
     """
+    import torch
+
     from bioalign_assets.models import memory
     from bioalign_assets.models.loading import compute_dtype, default_device
 
@@ -35,6 +38,9 @@ def refuse_small_device(
         return
     device = default_device()
     on_card = device.type == "cuda"
+    if on_card:  # the model before may be held by a cycle of references, and its memory by torch
+        gc.collect()
+        torch.cuda.empty_cache()
     refuse_too_little(
         what,
         needed=needed(shape, compute_dtype(spec, device=device).itemsize, on_card),

@@ -49,7 +49,9 @@ def compute_dtype(spec: ModelSpec, *, device: torch.device) -> torch.dtype:
         return getattr(torch, spec.dtype)
     if device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # a card without it would emulate it, slowly
+    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bfloat16 else torch.float16
 
 
 def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
@@ -78,6 +80,14 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
         tokenizer = load_tokenizer(folder)
     except (OSError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise _unloadable(resolved, folder=folder, found=f"files that don't load ({error})") from error
+    except RuntimeError as error:  # out of memory too, which transformers may tell as a failed conversion
+        raise ModelError(
+            f"Model {resolved.model} in {folder}",
+            found=f"no room for it on {device}, or weights that can't be converted ({' '.join(str(error).split())})",
+            expected="memory for the model, and whole files",
+            remedy="End what else holds the memory (nvidia-smi tells for a card) and run it again; if it stays, "
+            f"materialise models/base for the partition {resolved.model} again.",
+        ) from error
     # transformers only warns of these, and fills them with random numbers
     random = sorted({*told["missing_keys"], *(str(key) for key, *_ in told["mismatched_keys"])})
     if random:

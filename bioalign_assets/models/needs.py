@@ -55,16 +55,27 @@ def training_bytes(
         4 + 4 + load.optimiser_bytes
     )
     tokens = load.samples * load.max_tokens
-    one_layer = 2 * _layer_numbers(architecture) * width
+    in_float32 = load.keeps_float32 and is_nf4
+    # norms and embedding in 32 bits make the states between the layers so, and 4-bit layers answer in the type asked in
+    stream = 4 if in_float32 else width
+    one_layer = 2 * _layer_numbers(architecture) * stream
     kept = (
-        architecture.layers * architecture.hidden * width + one_layer
+        architecture.layers * architecture.hidden * stream + one_layer
         if load.is_checkpointed
         else architecture.layers * one_layer
     )
     # logits in the type that is computed in, in 32 bits for the loss, and their gradient
     logits = architecture.vocabulary * (width + 4 + 4)
-    return _in_all(weights + adapter + tokens * (kept + logits) + _unpacked(architecture, is_nf4=is_nf4, width=width),
-                   on_card=on_card)  # fmt: skip
+    # the head in 32 bits is turned to 16 for its product
+    head = architecture.vocabulary * architecture.hidden * width if in_float32 and width < 4 else 0
+    return _in_all(
+        weights
+        + adapter
+        + tokens * (kept + logits)
+        + head
+        + _unpacked(architecture, is_nf4=is_nf4, width=width),
+        on_card=on_card,
+    )
 
 
 def scoring_bytes(architecture: Architecture, *, is_nf4: bool, width: int, on_card: bool) -> int:

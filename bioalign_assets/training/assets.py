@@ -19,7 +19,8 @@ from bioalign_assets.warehouse.schemas import TABLES
 __all__ = ["TRAINING_POOL", "build_assets"]
 
 TRAINING_POOL = "training"
-"""Trainings of all runs share this pool; dagster.yaml gives it one slot, so that one card trains one model."""
+"""Trainings of all runs share this pool, and in a study with published models what asks them; dagster.yaml gives it one
+slot, so that a card holds one model at a time."""
 
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -105,6 +106,7 @@ def _train(
         "backend": model_spec.trained_by,
         "device": device.type,
         "dtype": str(compute_dtype(model_spec, device=device)),
+        "attention": "sdpa" if model_spec.attention == "auto" else model_spec.attention,
     }
     key = training_key(provenance, computed=computed)
     with held_checkpoints(

@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,12 @@ def training_key(provenance: AdapterProvenance, *, computed: Mapping[str, str]) 
     """Return the name of a training's folder: a SHA-256 (hex) of all that its adapter depends on.
 
     :param provenance: base weights, dataset version, settings with their seed, library versions
-    :param computed: how it is computed here: type, device, backend
+    :param computed: how it is computed here: type, device, backend, attention
     """
     parts = {
         "form": _FORM,
-        "provenance": provenance.model_dump(mode="json"),
+        # the same weights are the same base, whatever commit they were taken from
+        "provenance": provenance.model_dump(mode="json", exclude={"base_repo_id", "base_revision"}),
         "computed": dict(computed),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -196,9 +197,12 @@ def remove_abandoned(root: Path, *, older_than_s: float) -> list[Path]:
             removed.append(folder)
     remove_leftovers(root)
     for lock in root.glob("*.lock"):
-        # its last user has opened it so long ago that no process can be about to take it
-        if not (root / lock.stem).exists() and now - lock.stat().st_mtime > older_than_s:
-            lock.unlink(missing_ok=True)
+        if (root / lock.stem).exists() or now - lock.stat().st_mtime <= older_than_s:
+            continue
+        with suppress(Timeout), FileLock(lock, thread_local=False).acquire(timeout=0):
+            # held, so that no process works under a name that is being taken away
+            if not (root / lock.stem).exists():
+                lock.unlink(missing_ok=True)
     return removed
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["SharedPrefixCollator", "attention_window", "can_pack", "takes_places"]
+__all__ = ["SharedPrefixCollator", "attention_window", "can_pack", "other_layers", "takes_places"]
 
 _IGNORED = -100
 
@@ -28,8 +28,12 @@ _IGNORED = -100
 def attention_window(config: Any) -> int | None:
     """Return how many tokens back, itself included, a token of the model sees; None where all.
 
-    :raises ValueError: if layers differ in that: one mask can't serve them all
+    :raises ValueError: if layers differ in that, or some are no attention (convolutions, states): one mask can't serve
+        them all
     """
+    others = other_layers(config)
+    if others:
+        raise ValueError(f"layers that are no attention: {', '.join(sorted(others))}")
     window: int | None = getattr(config, "sliding_window", None)
     if window is None or getattr(config, "use_sliding_window", True) is False:
         return None
@@ -39,6 +43,11 @@ def attention_window(config: Any) -> int | None:
     if kinds != {"sliding_attention"}:
         raise ValueError(f"layers of several kinds: {', '.join(sorted(kinds))}")
     return window
+
+
+def other_layers(config: Any) -> set[str]:
+    """Return the kinds of a model's layers that are no attention, such as convolutions and recurrent states."""
+    return set(getattr(config, "layer_types", None) or []) - {"full_attention", "sliding_attention"}
 
 
 def can_pack(config: Any) -> bool:

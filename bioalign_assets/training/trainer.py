@@ -101,7 +101,9 @@ def build_trainer(
         gradient_checkpointing=spec.gradient_checkpointing,
         max_length=None,  # samples are never cut: tokenise_samples refuses a long one
         packing=False,
-        loss_type="nll" if packs else None,  # packed rows have the model's own loss, padded batches TRL's
+        **(
+            {"loss_type": "nll"} if packs else {}
+        ),  # packed rows have the model's own loss, padded batches TRL's default
         logging_steps=max(1, steps_planned // _LOGGED_POINTS),
         logging_nan_inf_filter=False,  # the filter logs a loss that is no number as 0
         include_num_input_tokens_seen="all",
@@ -121,7 +123,10 @@ def build_trainer(
         train_dataset=Dataset.from_list(samples),
         processing_class=loaded.tokenizer,
         data_collator=SharedPrefixCollator(
-            window=attention_window(model.config), dtype=loaded.dtype, multiple=16 if on_card else 1
+            window=attention_window(model.config),
+            # without autocast, queries may be float32 where the base computes in 16 bits; such a mask suits both
+            dtype=loaded.dtype if on_card else torch.float32,
+            multiple=16 if on_card else 1,
         )
         if packs
         else DataCollatorForSeq2Seq(loaded.tokenizer, padding=True, label_pad_token_id=-100),

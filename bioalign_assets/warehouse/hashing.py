@@ -61,9 +61,11 @@ def _update(digest: Any, values: pa.ChunkedArray) -> None:
         values = values.cast(pa.timestamp("us", tz=kind.tz)).cast(pa.int64())
     if pa.types.is_floating(values.type):
         # one bit pattern for every NaN and one for zero
-        with np.errstate(invalid="ignore"):  # a signalling NaN
-            reals = _numpy(pc.fill_null(values, 0.0)) + 0.0
-        digest.update(np.where(np.isnan(reals), np.array(np.nan, dtype=reals.dtype), reals).tobytes())
+        for chunk in values.chunks:
+            with np.errstate(invalid="ignore"):  # a signalling NaN
+                reals = pc.fill_null(chunk, 0.0).to_numpy(zero_copy_only=False) + 0.0
+            reals[np.isnan(reals)] = np.nan
+            digest.update(reals.data)
         return
     if not pa.types.is_integer(values.type):
         raise TypeError(f"no content hash for columns of {kind}: the schemas have none")

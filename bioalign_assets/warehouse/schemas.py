@@ -239,7 +239,7 @@ _ALL: tuple[TableSchema, ...] = (
             _c("role", TEXT, "tuned (fine-tuned by experiments) or benchmark (only ever as it is)", allowed=("tuned", "benchmark")),
             _c("source", TEXT, "hub (a published model) or tiny (built here, for running everything, not for science)", allowed=("hub", "tiny")),
             _c("repo_id", TEXT, "Identifier on the model hub; empty for a tiny model", nullable=True),
-            _c("revision", TEXT, "Commit that the model is held at; empty for a tiny model", nullable=True),
+            _c("revision", TEXT, "Commit that the model is held at; empty for a tiny model", nullable=True, in_version=False),
             _c("architecture", TEXT, "Class name of the architecture in transformers"),
             _c("parameters", INTEGER, "Number of parameters", minimum=1),
             _c("hidden_size", INTEGER, "Width of the embeddings", unit="dimensions", minimum=1),

@@ -82,7 +82,7 @@ def test_computes_in_the_type_of_the_study(dtype):
     [(True, "cuda", torch.bfloat16), (False, "cuda", torch.float16), (False, "cpu", torch.float32)],
 )
 def test_the_automatic_type_follows_the_device(monkeypatch, has_bf16, device, expected):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
     assert compute_dtype(ModelSpec(tiny="llama"), device=torch.device(device)) == expected
 
 

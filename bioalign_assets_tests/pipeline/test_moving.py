@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from bioalign_assets.automation.moving import move_models
 from bioalign_assets.cli import cli
 from bioalign_assets.demo import plan, run_study
-from bioalign_assets.errors import StudyError
+from bioalign_assets.errors import BioAlignError, StudyError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
@@ -18,7 +18,7 @@ from bioalign_assets.warehouse.tables import Tables
 from bioalign_assets_tests import tiny_models
 from bioalign_assets_tests.models.local_hub import LocalHub
 
-OLDER, NEWER, REPO = "b2" * 20, "a1" * 20, "made-up/model"
+OLDER, PAGE, NEWER, REPO = "b2" * 20, "c3" * 20, "a1" * 20, "made-up/model"
 STUDY = f"""
 title = "One published model"
 [demo_release]
@@ -70,6 +70,10 @@ def test_a_model_stays_at_its_commit_until_it_is_moved(tmp_path, hub, monkeypatc
     list(run_study(study, settings=settings, runs=wanted))
     assert (held().revision, held().named_revision) == (OLDER, "main")
     before = held()
+    hub.put(REPO, older, commit=PAGE)  # a commit that leaves the model's files alone makes nothing stale
+    (step,) = move_models(study, settings=settings, names=["published"])
+    assert (step.outcome, held().revision) == ("same", PAGE)
+    before = held()
     hub.put(REPO, newer, commit=NEWER)  # the branch moves on
     list(run_study(study, settings=settings, runs=wanted[1:]))
     assert held() == before
@@ -84,3 +88,7 @@ def test_a_model_stays_at_its_commit_until_it_is_moved(tmp_path, hub, monkeypatc
     shown = CliRunner().invoke(cli, ["models"])
     assert shown.exit_code == 0
     assert NEWER in shown.output
+    (tmp_path / "empty").mkdir()
+    hub.put(REPO, tmp_path / "empty", commit="d4" * 20)
+    failed = CliRunner().invoke(cli, ["models", "--move", "published"])
+    assert isinstance(failed.exception, BioAlignError), failed.output  # main() tells it, with exit status 1

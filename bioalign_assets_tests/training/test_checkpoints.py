@@ -274,7 +274,17 @@ def test_equal_trainings_have_one_key():
     assert len(key) == 64
 
 
-@pytest.mark.parametrize("field", AdapterProvenance.model_fields)
+SAME_BASE = ("base_repo_id", "base_revision")
+
+
+@pytest.mark.parametrize("field", SAME_BASE)
+def test_the_same_weights_are_the_same_base(field):
+    """Moving to a commit that changed a page alone does not throw a training away."""
+    moved = PROVENANCE.model_copy(update={field: "other"})
+    assert training_key(moved, computed=COMPUTED) == training_key(PROVENANCE, computed=COMPUTED)
+
+
+@pytest.mark.parametrize("field", [name for name in AdapterProvenance.model_fields if name not in SAME_BASE])
 def test_whatever_the_adapter_depends_on_changes_the_key(field):
     """The seed and all other settings of the experiment are in its hash (test_provenance)."""
     other = {"torch": "2.1", "peft": "0.1"} if field == "libraries" else "other"

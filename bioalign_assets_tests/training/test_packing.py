@@ -203,6 +203,17 @@ def test_layers_of_several_kinds_are_not_packed():
         attention_window(made)
 
 
+@pytest.mark.parametrize("other", ["conv", "linear_attention", "hybrid", "mamba"])
+@pytest.mark.parametrize("window", [None, 8])
+def test_layers_that_are_no_attention_are_not_packed(other, window):
+    made = SimpleNamespace(
+        _attn_implementation="sdpa", sliding_window=window, layer_types=["full_attention", other]
+    )
+    assert not can_pack(made)
+    with pytest.raises(ValueError, match=other):
+        attention_window(made)
+
+
 def train(folder, architecture, *, rows=24, **more):
     spec = tiny_models.experiment(
         **{"steps": 12, "batch_size": 2, "accumulation": 4, "optimiser": "adamw_torch", **more}

@@ -36,7 +36,11 @@ def run_in_own_process(function: str, *, first: str, arguments: dict[str, Any], 
         given, made = Path(scratch) / "arguments", Path(scratch) / "result"
         given.write_bytes(pickle.dumps(arguments))
         command = [sys.executable, "-m", _MODULE, first, function, str(given), str(made)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            # Unsloth writes code there that it compiles; by default below the working directory
+            "UNSLOTH_COMPILE_LOCATION": str(Path(scratch) / "compiled"),
+        }
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
             try:
                 status = process.wait()
