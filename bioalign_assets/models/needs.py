@@ -24,6 +24,7 @@ class TrainingLoad:
     """What of an experiment decides how much memory its training takes.
 
     :param samples: in one forward pass
+    :param predicted: tokens of a sample that the head runs for; None for all
     :param optimiser_bytes: of state a trained weight
     :param keeps_float32: whether embedding, output layer and norms are held in 32 bits while training
     """
@@ -35,6 +36,7 @@ class TrainingLoad:
     optimiser_bytes: float
     is_checkpointed: bool
     keeps_float32: bool = True
+    predicted: int | None = None
 
 
 def training_bytes(
@@ -65,13 +67,14 @@ def training_bytes(
         else architecture.layers * one_layer
     )
     # logits in the type that is computed in, in 32 bits for the loss, and their gradient
-    logits = architecture.vocabulary * (width + 4 + 4)
+    logits = load.samples * (load.predicted or load.max_tokens) * architecture.vocabulary * (width + 4 + 4)
     # the head in 32 bits is turned to 16 for its product
     head = architecture.vocabulary * architecture.hidden * width if in_float32 and width < 4 else 0
     return _in_all(
         weights
         + adapter
-        + tokens * (kept + logits)
+        + tokens * kept
+        + logits
         + head
         + _unpacked(architecture, is_nf4=is_nf4, width=width),
         on_card=on_card,

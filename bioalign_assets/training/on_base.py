@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train_on_base", "training_load"]
 
+_ANSWER_TOKENS = 8
+"""Tokens of an answer with its end of text, at the most: a packed row runs the head for these alone."""
 _OPTIMISER_BYTES = {"adamw_8bit": 2 * (1 + 4 / 256), "adamw_torch": 8}
 """Two moments a weight: in 8 bits with a 32-bit scale for 256 of them (Dettmers et al. 2022,
 https://arxiv.org/abs/2110.02861), or in 32 bits."""
@@ -76,6 +78,7 @@ def training_load(spec: ExperimentSpec, *, model_spec: ModelSpec) -> TrainingLoa
         targets=spec.targets,
         samples=max(spec.batch_size, min(whole, MOST_SAMPLES_IN_A_ROW)) if packs else spec.batch_size,
         max_tokens=spec.max_tokens,
+        predicted=_ANSWER_TOKENS if packs else None,
         optimiser_bytes=_OPTIMISER_BYTES[spec.optimiser],
         is_checkpointed=spec.gradient_checkpointing,
         keeps_float32=model_spec.trained_by == "transformers",  # PEFT's prepare_model_for_kbit_training
