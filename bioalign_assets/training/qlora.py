@@ -111,6 +111,8 @@ def train_adapter(
         too small
     :raises ValueError: if the model bears an adapter already
     """
+    if hasattr(loaded.model, "peft_config"):
+        raise ValueError("the model bears an adapter already: load the base model anew for each training")
     backend = backend or TransformersBackend()
     packs = backend.can_pack and is_packed(spec, model=loaded.model)
     at_once, _ = passes_of(spec, packs=packs)
@@ -134,8 +136,6 @@ def _train(
     packs: bool,
 ) -> Training:
     session = Session(device=loaded.device, resumed=checkpoints.newest() if checkpoints else None)
-    if hasattr(loaded.model, "peft_config"):
-        raise ValueError("the model bears an adapter already: load the base model anew for each training")
     set_seed(spec.seed)
     samples = tokenise_samples(
         rows["text"].to_pylist(),

@@ -144,7 +144,7 @@ def bioalign(micro: Micro, *arguments: str, source: str) -> subprocess.Completed
     }  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "bioalign_assets.cli", *arguments],
-        env=environment, capture_output=True, text=True, timeout=240, check=False,
+        env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import pytest
 from bioalign_assets_tests.automation.releases import first_release
 from bioalign_assets_tests.micro import STUDY
 
-WAIT_S = 120
+WAIT_S = 300
 
 
 class Ui:

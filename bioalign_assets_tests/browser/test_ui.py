@@ -7,7 +7,7 @@ from playwright.sync_api import TimeoutError  # noqa: A004 - theirs is another
 
 from bioalign_assets_tests.automation.releases import dated, without_rows
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 ROOMS = ("ctd", "curation", "evaluation", "inference", "models", "report", "study", "training")
 CHECKS = (

@@ -19,7 +19,7 @@ from bioalign_assets.warehouse.tables import Tables
 from .hands import ASSETS, DATASETS, DIGEST, jobs, materialize, start_people, start_runs, write_studies
 from .two_trainings import kill_all
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ROUNDS = 3
 KILLS = 5

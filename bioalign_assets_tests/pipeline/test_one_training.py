@@ -30,7 +30,7 @@ from .two_trainings import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 STATUS = dg.DagsterRunStatus
 
 

@@ -35,7 +35,7 @@ def environment(micro: Micro, **more: str) -> dict[str, str]:
 def bioalign(micro: Micro, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bioalign_assets.cli", *arguments],
-        env=environment(micro, **more), capture_output=True, text=True, timeout=240, check=False,
+        env=environment(micro, **more), capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_dagsters_own_command_line_runs_steps_in_several_processes(fresh):
             "--select", "curation/pairs,curation/profile,evaluation/baselines", "--partition", "stable",
         ],
         env=environment(fresh, DAGSTER_HOME=str(dagster_home(fresh.root))),
-        capture_output=True, text=True, timeout=240, check=False, cwd=PROJECT_ROOT,
+        capture_output=True, text=True, timeout=600, check=False, cwd=PROJECT_ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     with open_catalogue(fresh.root) as connection:

@@ -154,7 +154,7 @@ def _gone_is_fine() -> Iterator[None]:
         return
 
 
-def wait_for(is_so, *, what: str, seconds: float = 180) -> None:
+def wait_for(is_so, *, what: str, seconds: float = 300) -> None:
     """Wait until something is so; fail if it takes too long."""
     deadline = time.monotonic() + seconds
     while not is_so():
