@@ -114,7 +114,8 @@ class Ui:
             process.kill()
 
 
-@pytest.fixture(scope="session")
+# of the module: a running daemon and webserver would slow down all tests after these
+@pytest.fixture(scope="module")
 def ui(tmp_path_factory) -> Iterator[Ui]:
     made = Ui(tmp_path_factory.mktemp("ui"))
     try:
