@@ -21,8 +21,9 @@ def real_data() -> Path:
     return folder
 
 
-# here, because a process can have one Playwright only
-@pytest.fixture(scope="session")
+# Here, because a process can have one Playwright at a time. Of the module: while it is there, its event loop runs, and
+# no test after it could start one of its own, as Dagster's automation does.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         told = "chromium is not here: apt-get install -y chromium"
