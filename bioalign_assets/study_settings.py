@@ -12,11 +12,11 @@ from typing import Any
 
 from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.study import Study
+from bioalign_assets.training.spec import NOT_IN_TRAINING
 
 __all__ = ["SettingsGroup", "settings_groups"]
 
 _MODEL_IS = ("repo_id", "revision", "tiny", "pretraining_steps", "seed", "role", "quantisation")
-_NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo", "checkpoint_every")
 _MODEL_TRAINS = ("dtype", "backend", "attention")
 _MODEL_ANSWERS = ("dtype", "attention", "prompt")
 _ASKED = ("sample_size", "seed", "pooling", "prompts")
@@ -70,7 +70,7 @@ def settings_groups(study: Study) -> tuple[SettingsGroup, ...]:
             description="How each variant is trained, from the study file.",
             partitioned_by="variant",
             values={
-                v.key: _without(experiments[v.experiment], _NOT_IN_TRAINING)
+                v.key: _without(experiments[v.experiment], NOT_IN_TRAINING)
                 | _only(models[v.model], _MODEL_TRAINS)
                 for v in study.variants
             },

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bioalign_assets.errors import ProvenanceError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study, Variant
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.training.spec import NOT_IN_TRAINING, ExperimentSpec
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "tokenizers")
-_NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo", "checkpoint_every")
 _ONLY_TOLD = frozenset({"base_repo_id", "base_revision", "libraries"})
 _HASHES = frozenset({"base_weights_sha256", "dataset_version", "experiment_sha256"})
 
@@ -65,7 +64,7 @@ class AdapterProvenance(BaseModel):
 
 def experiment_sha256(spec: ExperimentSpec) -> str:
     """Return a hash of the settings that the training depends on (not of what is evaluated afterwards)."""
-    settings = spec.model_dump(mode="json", exclude=set(_NOT_IN_TRAINING))
+    settings = spec.model_dump(mode="json", exclude=set(NOT_IN_TRAINING))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

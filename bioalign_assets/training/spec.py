@@ -4,13 +4,15 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["LINEAR_LAYERS", "MOST_SAMPLES_IN_A_ROW", "ExperimentSpec"]
+__all__ = ["LINEAR_LAYERS", "MOST_SAMPLES_IN_A_ROW", "NOT_IN_TRAINING", "ExperimentSpec"]
 
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LINEAR_LAYERS: tuple[Target, ...] = get_args(Target)
 
 MOST_SAMPLES_IN_A_ROW = 32
 """The mask grows with the square of a row; from about this many samples on, longer rows save next to nothing."""
+NOT_IN_TRAINING = ("evaluate_on", "models", "in_demo", "checkpoint_every")
+"""Settings of an experiment that no adapter depends on."""
 
 
 class ExperimentSpec(BaseModel):
