@@ -8,19 +8,18 @@ Dagster, whose minor version is pinned; the cases in ``automation/test_refresh_w
 
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias
 
 import dagster as dg
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.definitions.events import AssetKeyPartitionKey
 
 from bioalign_assets.automation.blocking import failed_blocking_checks
 from bioalign_assets.automation.graph import parent_partitions
 
-__all__ = ["LONGEST_CHAIN", "refresh_when_stale"]
-
-LONGEST_CHAIN = 8
-"""Assets on the longest way from the release to the report (a test compares it with the graph)."""
+__all__ = ["refresh_when_stale"]
 
 Condition: TypeAlias = dg.AutomationCondition[dg.AssetKey]
 _Holds: TypeAlias = Callable[[dg.AssetKey, str | None], bool]
@@ -66,11 +65,32 @@ class IsStaleCached(_PartitionCondition):
 
     def looker(self, view: AssetGraphView) -> _Holds:
         """Return what looks at the event log as this tick has read it."""
-        resolver: CachingStaleStatusResolver | None = getattr(view, "_bioalign_resolver", None)
-        if resolver is None:  # kept with the view, which lives as long as the tick
-            resolver = CachingStaleStatusResolver(view.instance, view.asset_graph, view)
-            view._bioalign_resolver = resolver  # type: ignore[attr-defined]  # noqa: SLF001
-        return _says_stale(resolver)
+        return _ancestry(view).is_stale
+
+
+class AncestorIsPending(Condition):
+    """Something that a partition is made from, at whatever distance, is stale and its run has not failed.
+
+    One walk that remembers what it saw: Dagster's ``any_deps_match``, nested once for each asset of the longest
+    chain, goes every way through the graph, and took most of the time of a tick.
+    """
+
+    @property
+    def requires_cursor(self) -> bool:
+        """Nothing is kept between ticks: the event log says it all."""
+        return False
+
+    async def evaluate(  # type: ignore[override]  # as Dagster's own conditions that wait for something
+        self, context: dg.AutomationContext[dg.AssetKey]
+    ) -> dg.AutomationResult[dg.AssetKey]:
+        """Return those of the candidate partitions for which it holds."""
+        view = context.asset_graph_view
+        ancestry = _ancestry(view)
+        candidates = context.candidate_subset.expensively_compute_asset_partitions()
+        true = {
+            each for each in candidates if await ancestry.is_pending_above(each.asset_key, each.partition_key)
+        }
+        return dg.AutomationResult(context, view.get_asset_subset_from_asset_partitions(context.key, true))
 
 
 class HeldByCheck(_PartitionCondition):
@@ -83,6 +103,48 @@ class HeldByCheck(_PartitionCondition):
                 parent_partitions(view, key, partition), graph=view.asset_graph, instance=view.instance
             )
         )
+
+
+class _Ancestry:
+    """What one tick knows of the partitions above others, each looked at once."""
+
+    def __init__(self, view: AssetGraphView) -> None:
+        self._view = view
+        self.is_stale = _says_stale(CachingStaleStatusResolver(view.instance, view.asset_graph, view))
+        self._failed: dict[dg.AssetKey, AbstractSet[AssetKeyPartitionKey]] = {}
+        self._pending_above: dict[AssetKeyPartitionKey, bool] = {}
+
+    async def is_pending_above(self, key: dg.AssetKey, partition: str | None) -> bool:
+        """Whether any ancestor of a partition is pending."""
+        here = AssetKeyPartitionKey(key, partition)
+        # remembered when it is known, not before: Dagster evaluates several assets at once
+        if here not in self._pending_above:
+            self._pending_above[here] = await self._look_above(here)
+        return self._pending_above[here]
+
+    async def _look_above(self, here: AssetKeyPartitionKey) -> bool:
+        for parent in parent_partitions(self._view, here.asset_key, here.partition_key):
+            if await self._is_pending(*parent) or await self.is_pending_above(*parent):
+                return True
+        return False
+
+    async def _is_pending(self, key: dg.AssetKey, partition: str | None) -> bool:
+        if not self.is_stale(key, partition):
+            return False
+        if key not in self._failed:
+            failed = await self._view.compute_execution_failed_subset(
+                key=key, from_subset=self._view.get_full_subset(key=key)
+            )
+            self._failed[key] = failed.expensively_compute_asset_partitions()
+        return AssetKeyPartitionKey(key, partition) not in self._failed[key]
+
+
+def _ancestry(view: AssetGraphView) -> _Ancestry:
+    ancestry: _Ancestry | None = getattr(view, "_bioalign_ancestry", None)
+    if ancestry is None:  # kept with the view, which lives as long as the tick
+        ancestry = _Ancestry(view)
+        view._bioalign_ancestry = ancestry  # type: ignore[attr-defined]  # noqa: SLF001
+    return ancestry
 
 
 def _says_stale(resolver: CachingStaleStatusResolver) -> _Holds:
@@ -102,17 +164,13 @@ def refresh_when_stale() -> Condition:
     code_changed: dg.AutomationCondition[Any] = condition.code_version_changed()
     changed = deps_changed | code_changed
     retried: dg.AutomationCondition[Any] = ~condition.execution_failed() | changed.since_last_handled()
-    pending: Condition = (IsStaleCached() & ~condition.execution_failed()).with_label("stale_and_not_failed")
-    upstream = pending
-    for _ in range(LONGEST_CHAIN - 1):
-        upstream = pending | condition.any_deps_match(upstream)
     return (
         # these two stand before IsStale: otherwise a run that ends in mid-tick is launched twice
         ~condition.in_progress()
         & ~condition.any_deps_in_progress()
         # most partitions are fresh on most ticks, and go no further
         & IsStaleCached()
-        & ~condition.any_deps_match(upstream).with_label("upstream_refresh_pending")
+        & ~AncestorIsPending()
         & retried
         & IsStale()
         & ~HeldByCheck()
