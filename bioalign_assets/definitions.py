@@ -9,7 +9,7 @@ import warnings
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from bioalign_assets.automation.sensors import build_schedules, build_sensors
+from bioalign_assets.automation.sensors import MODEL_ROOMS, build_schedules, build_sensors
 from bioalign_assets.automation.settings_assets import build_settings_assets
 from bioalign_assets.ctd import assets as ctd_assets
 from bioalign_assets.ctd import checks as ctd_checks
@@ -85,13 +85,18 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             ),
         },
         # forkserver: Delta's Rust runtime forbids fork, and preloading spares each step the imports
-        executor=held(dg.multiprocess_executor).configured(
+        executor=held(dg.multiprocess_executor, is_light=_loads_no_model).configured(
             {
                 "max_concurrent": 2,
                 "start_method": {"forkserver": {"preload_modules": ["bioalign_assets.preload"]}},
             }
         ),
     )
+
+
+def _loads_no_model(step: str) -> bool:
+    # a model's memory is given back for certain when its process ends; Dagster names a step after its asset
+    return step.split("__", maxsplit=1)[0] not in MODEL_ROOMS
 
 
 defs = build_defs()

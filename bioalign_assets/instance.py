@@ -8,12 +8,13 @@ the warehouse resource. A run that has such marks, none of them held, was killed
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.instance.ref import InstanceRef
 from filelock import FileLock
 
@@ -104,8 +105,9 @@ def hold_run(instance: dg.DagsterInstance, run_id: str, *, part: Part = Part.RUN
 class _Held(dg.Executor):
     """An executor that holds each run for as long as the process that conducts it lives."""
 
-    def __init__(self, executor: dg.Executor) -> None:
+    def __init__(self, executor: dg.Executor, *, is_light: Callable[[str], bool]) -> None:
         self._executor = executor
+        self._is_light = is_light
 
     @property
     def retries(self) -> Any:
@@ -117,15 +119,28 @@ class _Held(dg.Executor):
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[Any]:
         hold_run(plan_context.instance, plan_context.run_id)
-        yield from self._executor.execute(plan_context, execution_plan)
+        executor = self._executor
+        if all(self._is_light(step) for step in execution_plan.step_keys_to_execute):
+            executor = InProcessExecutor(self.retries, self.step_dependency_config)
+        yield from executor.execute(plan_context, execution_plan)
 
 
-def held(executor: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
-    """Return an executor that does the same, and whose runs :func:`mend_killed_runs` knows to live."""
+def _is_never_light(_: str) -> bool:
+    return False
+
+
+def held(
+    executor: dg.ExecutorDefinition, *, is_light: Callable[[str], bool] = _is_never_light
+) -> dg.ExecutorDefinition:
+    """Return an executor that does the same, and whose runs :func:`mend_killed_runs` knows to live.
+
+    :param is_light: says of a step's name whether it may run in the conductor's process; a run of such steps
+        alone does, and is spared a process for each (a table has up to a dozen checks, each a step)
+    """
 
     def create(context: dg.InitExecutorContext) -> _Held:
         assert executor.executor_creation_fn is not None  # noqa: S101 - only Dagster's abstract ones have none
-        return _Held(executor.executor_creation_fn(context))
+        return _Held(executor.executor_creation_fn(context), is_light=is_light)
 
     return dg.ExecutorDefinition(
         name=executor.name,

@@ -409,23 +409,35 @@ def looks_at_itself(context: dg.AssetExecutionContext, warehouse: Warehouse):
     folder = instance_module._folder(context.instance)
     marks = sorted(path.name.split(".")[1] for path in folder.glob(f"{context.run.run_id}.*"))
     return dg.MaterializeResult(
-        metadata={"marks": ",".join(marks), "life": str(at_work.life(folder, context.run.run_id))}
+        metadata={
+            "marks": ",".join(marks),
+            "life": str(at_work.life(folder, context.run.run_id)),
+            "process": os.getpid(),
+        }
     )
 
 
-def looking_job():
+def _looking(**named):
     defs = dg.Definitions(
         assets=[looks_at_itself],
         resources={"warehouse": Warehouse(folder="unused")},
-        executor=held(dg.multiprocess_executor).configured({"max_concurrent": 1}),
+        executor=held(dg.multiprocess_executor, **named).configured({"max_concurrent": 1}),
         jobs=[dg.define_asset_job("looking")],
     )
     return defs.resolve_job_def("looking")
 
 
+def looking_job():
+    return _looking()
+
+
+def light_job():
+    return _looking(is_light=lambda step: step == "training__adapter")
+
+
 def told(result):
     (materialization,) = result.asset_materializations_for_node("training__adapter")
-    return {name: value.value for name, value in materialization.metadata.items()}
+    return {name: value.value for name, value in materialization.metadata.items() if name != "process"}
 
 
 def test_a_run_in_one_process_is_held_by_its_steps(root, instance):
@@ -439,6 +451,16 @@ def test_a_run_in_several_processes_is_held_by_its_conductor_and_its_steps(insta
     with dg.execute_job(dg.reconstructable(looking_job), instance=instance) as result:
         assert result.success
         assert told(result) == {"marks": "run,step", "life": "living"}
+    assert mend_killed_runs(instance) == []
+
+
+def test_a_run_of_light_steps_is_conducted_and_worked_on_in_one_process(instance):
+    for job, is_here in ((light_job, True), (looking_job, False)):
+        with dg.execute_job(dg.reconstructable(job), instance=instance) as result:
+            assert result.success
+            assert told(result) == {"marks": "run,step", "life": "living"}
+            (made,) = result.asset_materializations_for_node("training__adapter")
+            assert (made.metadata["process"].value == os.getpid()) is is_here
     assert mend_killed_runs(instance) == []
 
 
