@@ -25,6 +25,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from benchmarks.side_by_side import machine
 from bioalign_assets.automation.staleness import ordered_partitions, partition_states
@@ -41,6 +42,8 @@ _FILE = "CTD_curated_genes_diseases.csv"
 QUIET_S = 30.0
 """As long nothing may happen until a release counts as dealt with: several looks of every sensor."""
 _LONGEST_S = 3600.0
+_LOOK_EVERY_S = 3.0
+"""What is stale takes seconds to find out, on cores that have the releases to deal with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +169,7 @@ class _Watcher:
         while time.time() - quiet_since < quiet_s:
             if time.time() - started > _LONGEST_S:
                 raise RuntimeError(f"{release}: not dealt with after {_LONGEST_S:g} s")
-            time.sleep(1)
+            time.sleep(_LOOK_EVERY_S)
             if not self._was_seen(since=started) or self._is_busy():
                 quiet_since = time.time()
         started_runs = self._instance.get_runs_count() - self._runs
@@ -190,13 +193,22 @@ class _Watcher:
 
     def _was_seen(self, *, since: float) -> bool:
         """Whether the sensor has looked at the source since then: on a busy machine its first look takes a while."""
+        return bool(self._looks("new_release", since=since))
+
+    def _looks(self, sensor: str, *, since: float) -> list[InstigatorTick]:
+        """Return the looks of a sensor that began after a time, and have ended: before, they may still start a run."""
         for state in self._instance.all_instigator_state():
-            if state.instigator_name == "new_release":
+            if state.instigator_name == sensor:
                 origin, selector = state.instigator_origin_id, state.selector_id
                 ticks = self._instance.get_ticks(origin, selector, after=since, limit=None)
-                # a look that has not ended may still start a run
-                return any(tick.end_timestamp is not None for tick in ticks)
-        return False
+                return [tick for tick in ticks if tick.end_timestamp is not None]
+        return []
+
+    def _is_over(self) -> bool:
+        """Whether what reruns tables has looked at how things stand since the last run ended, and asked for nothing."""
+        (last,) = self._instance.get_run_records(limit=1, order_by="update_timestamp", ascending=False)
+        looks = self._looks("refresh_tables", since=last.end_time or time.time())
+        return any(look.status is TickStatus.SKIPPED for look in looks)
 
     def _is_busy(self) -> bool:
         unfinished = dg.RunsFilter(statuses=[
@@ -205,6 +217,10 @@ class _Watcher:
         ])  # fmt: skip
         if self._instance.get_runs_count(unfinished):
             return True
+        if not self._study.automation.training:
+            return (
+                not self._is_over()
+            )  # models, and what waits for them, stay stale until a person reruns them
         states = partition_states(self._defs, instance=self._instance)
         return any(state.state == "stale" for state in states)
 
