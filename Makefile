@@ -13,7 +13,7 @@ dev: setup           ## the Dagster UI over the same runs
 	$(BIN)/bioalign dev
 
 test: setup          ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup          ## linter, formatter, type checker, generated docs
 	$(BIN)/ruff check .

@@ -11,6 +11,12 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: the workers, who take a file each, end at the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)  # stable: within a file nothing moves
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with the real CTD release, the published test split and the real tokenizers."""

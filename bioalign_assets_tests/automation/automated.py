@@ -40,11 +40,17 @@ class Automated:
         self.launched: list[Partition] = []
         self.failed: list[Partition] = []
         self.change_defs: Callable[[dg.Definitions], dg.Definitions] = lambda defs: defs
+        self.instance = self.micro.instance
+        self._defs: dict[object, dg.Definitions] = {}
 
     def load(self) -> None:
         """Load the study file (anew)."""
         self.micro.study = load_study(str(self.micro.study_file))
         self.micro.settings = self.micro.settings.model_copy(update={"study": str(self.micro.study_file)})
+
+    def restart(self) -> None:
+        """Load the code anew, as a daemon that is started again: a check may have been replaced."""
+        self._defs.clear()
 
     def edit_study(self, old: str, new: str) -> None:
         """Change the study file, load it, and record it as the sensor does."""
@@ -61,7 +67,12 @@ class Automated:
 
     @property
     def defs(self) -> dg.Definitions:
-        return self.change_defs(build_defs(settings=self.settings, study=self.micro.study))
+        # kept, as a daemon keeps those that it has loaded, for as long as code and study stay
+        key = (self.change_defs, self.micro.study_file.read_text())
+        if key not in self._defs:
+            built = build_defs(settings=self.settings, study=self.micro.study)
+            self._defs[key] = self.change_defs(built)
+        return self._defs[key]
 
     def publish(self, text: str, *, name: str = "CTD_curated_genes_diseases.csv") -> None:
         """Put a release where the source is."""
@@ -75,7 +86,7 @@ class Automated:
         """Return the runs that the automation asks for now, as the daemon would group them."""
         selection = dg.AssetSelection.groups(*groups) if groups else dg.AssetSelection.all()
         result = dg.evaluate_automation_conditions(
-            self.defs, self.micro.instance, asset_selection=selection, cursor=self.cursor
+            self.defs, self.instance, asset_selection=selection, cursor=self.cursor
         )
         self.cursor = result.cursor
         graph = self.defs.resolve_asset_graph()
@@ -102,7 +113,7 @@ class Automated:
             execute(
                 planned,
                 job=self.defs.resolve_implicit_global_asset_job_def(),
-                instance=self.micro.instance,
+                instance=self.instance,
                 study=self.micro.study,
             )
         except BioAlignError:
@@ -122,7 +133,7 @@ class Automated:
 
     def states(self) -> dict[Partition, PartitionState]:
         """Return how every partition stands."""
-        found = partition_states(self.defs, instance=self.micro.instance)
+        found = partition_states(self.defs, instance=self.instance)
         return {(state.asset, state.partition): state for state in found}
 
     def of_state(self, state: str) -> set[Partition]:
@@ -133,7 +144,7 @@ class Automated:
         """Return how often a partition was materialised."""
         key = dg.AssetKey(name.split("."))
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
-        return len(self.micro.instance.fetch_materializations(wanted, limit=100).records)
+        return len(self.instance.fetch_materializations(wanted, limit=100).records)
 
 
 def release_is_ingested(automated: Automated) -> bool:

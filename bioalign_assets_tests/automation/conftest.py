@@ -7,6 +7,7 @@ import torch
 
 from bioalign_assets import plotting
 from bioalign_assets.demo import plan
+from bioalign_assets.report import blocks
 from bioalign_assets.study import load_study
 from bioalign_assets_tests.automation.automated import Automated
 from bioalign_assets_tests.automation.releases import first_release
@@ -21,6 +22,8 @@ SMALLEST = {
 }
 
 
+ONE_DATASET = ("[datasets.stable]\n", "[datasets.stable]\nseed = 7\n")
+"""A change of the study file that few partitions follow: no variant reads this dataset."""
 UNBUILT = "tiny-benchmark@untuned"
 """The variant that nobody has asked for."""
 
@@ -35,6 +38,7 @@ def _without_pictures():
     """Spare the drawing, the longest part of these runs: nothing here looks at a picture."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plotting, "png", lambda *_, **__: b"")
+        patch.setattr(blocks, "svg", lambda *_, **__: "<svg></svg>")
         yield
 
 

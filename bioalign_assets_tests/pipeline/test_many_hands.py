@@ -21,8 +21,8 @@ from .two_trainings import kill_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-ROUNDS = 3
-KILLS = 5
+ROUNDS = 2
+KILLS = 4
 SEED = 20260401
 
 
