@@ -1,10 +1,14 @@
 """The smallest study in which every asset has something to do: for tests of the wiring, in seconds."""
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
+from filelock import FileLock
 
 from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
 from bioalign_assets.definitions import build_defs
@@ -82,18 +86,32 @@ negatives = "same-class"
 """What the checks of the fair negatives look at; the automation's tests do without."""
 
 
-def write_study(folder: Path) -> Path:
-    """Return the path of the micro study's file."""
-    path = folder / "micro.toml"
-    path.write_text(STUDY + FAIR_DATASETS, encoding="utf-8")
-    return path
+def build_once(factory: pytest.TempPathFactory, *, name: str, build: Callable[[Path], object]) -> Path:
+    """Return a folder that the first of the workers has built who needed it, for all to read."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers of this session
+    folder = folder / name
+    stamp = folder.with_suffix(".built")
+    with FileLock(folder.with_suffix(".lock")):
+        if not stamp.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a worker failed in the middle
+            folder.mkdir()
+            build(folder)
+            stamp.touch()
+    return folder
 
 
 class Micro:
-    """A micro study in a warehouse of its own, run as the demo runs it."""
+    """A micro study in a warehouse of its own, run as the demo runs it.
 
-    def __init__(self, folder: Path) -> None:
-        self.study_file = write_study(folder)
+    :param text: of its study file
+    """
+
+    def __init__(self, folder: Path, *, text: str = STUDY + FAIR_DATASETS) -> None:
+        self.study_file = folder / "micro.toml"
+        if not self.study_file.exists() or self.study_file.read_text("utf-8") != text:
+            self.study_file.write_text(text, encoding="utf-8")
         self.study: Study = load_study(str(self.study_file))
         self.settings = Settings(study=str(self.study_file), warehouse=folder / "warehouse")
         self.root = self.settings.warehouse

@@ -1,6 +1,7 @@
 """A small study, run once, and copies of it to automate."""
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,10 +9,9 @@ import torch
 from bioalign_assets import plotting
 from bioalign_assets.demo import plan
 from bioalign_assets.report import blocks
-from bioalign_assets.study import load_study
 from bioalign_assets_tests.automation.automated import Automated
 from bioalign_assets_tests.automation.releases import first_release
-from bioalign_assets_tests.micro import STUDY, Micro
+from bioalign_assets_tests.micro import STUDY, Micro, build_once
 
 SMALLEST = {
     '[datasets.published-entity-held-out]\nsampler = "published"\nsplit = "entity"\n': "",
@@ -51,22 +51,25 @@ def _no_pictures():
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Micro:
     """The smallest study, run whole but for one variant, which nobody has asked for."""
-    folder = tmp_path_factory.mktemp("built")
-    made = Micro(folder)
+    return _smallest(build_once(tmp_path_factory, name="automated", build=_run))
+
+
+def _smallest(folder: Path) -> Micro:
     text = STUDY
     for old, new in SMALLEST.items():
         text = text.replace(old, new)
-    made.study_file.write_text(text, encoding="utf-8")
-    made.study = load_study(str(made.study_file))
+    return Micro(folder, text=text)
+
+
+def _run(folder: Path) -> None:
+    made = _smallest(folder)
     source = folder / "releases"
     source.mkdir()
     (source / "CTD_curated_genes_diseases.csv").write_text(first_release(folder), encoding="utf-8")
-    parts = plan(made.study, settings=made.settings)
     unwanted = f"variant {UNBUILT}"
     with _without_pictures():
         made.run(ctd_source=str(source), without=[unwanted])
-    assert unwanted in {part.title for part in parts}
-    return made
+    assert unwanted in {part.title for part in plan(made.study, settings=made.settings)}
 
 
 @pytest.fixture

@@ -333,7 +333,6 @@ def test_other_intervals_ask_nothing_again(automated):
     assert automated.settle(*MODEL_ROOMS) == []
     first = automated.tick()
     assert {name.split(".")[0] for run in first for name in run.assets} == {"evaluation"}
-    assert {name.split(".")[0] for name, _ in automated.of_state("stale")} == {"evaluation", "report"}
 
 
 def test_settings_that_change_no_figure_make_nothing_stale(automated):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bioalign_assets_tests.micro import Micro
+from bioalign_assets_tests.micro import Micro, build_once
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,6 +14,4 @@ def _one_thread():
 @pytest.fixture(scope="session")
 def micro(tmp_path_factory) -> Micro:
     """A micro study that has run whole. Tests don't change it."""
-    made = Micro(tmp_path_factory.mktemp("micro"))
-    made.run()
-    return made
+    return Micro(build_once(tmp_path_factory, name="micro", build=lambda folder: Micro(folder).run()))
