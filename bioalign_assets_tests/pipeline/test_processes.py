@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -162,11 +163,13 @@ def graphql(port: int, query: str) -> dict:
 
 
 def test_the_ui_shows_the_runs_of_the_demo(micro, tmp_path):
+    served = Micro(tmp_path)  # a copy: the daemon writes, and other workers read the study too
+    shutil.copytree(micro.root, served.root)
     port = free_port()
     log = (tmp_path / "dev.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "bioalign_assets.cli", "dev", "-p", str(port)],
-        env=environment(micro), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        env=environment(served), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:
         data = wait_for(port, process)
