@@ -218,9 +218,8 @@ class _Watcher:
         if self._instance.get_runs_count(unfinished):
             return True
         if not self._study.automation.training:
-            return (
-                not self._is_over()
-            )  # models, and what waits for them, stay stale until a person reruns them
+            # models, and what waits for them, stay stale until a person reruns them
+            return not self._is_over()
         states = partition_states(self._defs, instance=self._instance)
         return any(state.state == "stale" for state in states)
 
