@@ -1,55 +1,36 @@
-"""The whole study once, in this process: every asset partition through Dagster, in the order of the rooms."""
+"""The whole study once: every asset partition through Dagster, in the order of the rooms."""
 
+import itertools
+import os
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
 from filelock import FileLock, Timeout
 
-from bioalign_assets.automation.settings_assets import changed_settings, observe_settings
+from bioalign_assets.at_once import Hands, Outcome
+from bioalign_assets.automation.settings_assets import observe_settings
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
-from bioalign_assets.instance import mend_killed_runs, open_instance, owner_tags
+from bioalign_assets.errors import BioAlignError, WarehouseError
+from bioalign_assets.instance import mend_killed_runs, open_instance
+from bioalign_assets.running import PlannedRun, execute
 from bioalign_assets.settings import Settings
-from bioalign_assets.study import Study
+from bioalign_assets.study import Study, Variant
 from bioalign_assets.warehouse.atomic import remove_leftovers
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = [
-    "PlannedRun",
     "StageTime",
-    "execute",
     "lacking_classes",
     "plan",
     "run_study",
+    "runs_at_once",
     "stage_times",
     "working_alone",
 ]
-
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedRun:
-    """One Dagster run: some assets, for one partition where they are partitioned."""
-
-    title: str
-    assets: tuple[str, ...]
-    partition: str | None = None
-    may_fail: bool = False
-    """Whether the study goes on without it, and ends with its error; what ``needs_it`` is left out then"""
-    needs_it: bool = False
-
-    @property
-    def selection(self) -> list[dg.AssetKey]:
-        """The assets as Dagster's keys."""
-        return [dg.AssetKey(name.split(".")) for name in self.assets]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,85 +42,132 @@ class StageTime:
     seconds: float
 
 
+_RELEASE, _MEDIC = "CTD release", "disease vocabulary (MEDIC)"
+_TRAINING = ("training.adapter", "training.log")
 _BY_VARIANT = (
-    "training.adapter", "training.log", "inference.embeddings", "inference.answers", "inference.names",
+    "inference.embeddings", "inference.answers", "inference.names",
     "inference.rankings", "evaluation.kg_separation", "evaluation.embedding_probe", "evaluation.cluster_quality",
     "evaluation.cluster_map", "evaluation.zero_shot", "evaluation.link_prediction",
 )  # fmt: skip
 
 
-def plan(study: Study, *, settings: Settings) -> list[PlannedRun]:
+def plan(study: Study, *, settings: Settings, at_once: int = 1) -> list[PlannedRun]:
     """Return the runs that materialise the study, in order.
 
     Left out is what the study file keeps out of the demo, and what needs a MEDIC that is not there.
+
+    :param at_once: how many runs go at once. With several, a training is a run of its own: what follows it needs not
+        wait for the slot that trainings share
     """
     left_out = lacking_classes(study, settings=settings)
     left_out |= {name for name, spec in study.datasets.items() if not spec.in_demo}
-    runs = [PlannedRun(title="CTD release", assets=("ctd.release", "ctd.associations", "ctd.changes"))]
-
-    def needs(datasets: Iterable[str]) -> bool:
-        return any(study.datasets[name].needs_classes for name in datasets)
-
-    def made(*, with_classes: bool) -> list[PlannedRun]:
-        return [
-            PlannedRun(
-                title=f"dataset {name}",
-                assets=("curation.pairs", "curation.profile", "evaluation.baselines"),
-                partition=name,
-                needs_it=with_classes,
-            )
-            for name, spec in study.datasets.items()
-            if name not in left_out and spec.needs_classes == with_classes
-        ]
-
-    runs += made(with_classes=False)
+    in_demo = [
+        variant
+        for variant in study.variants
+        if study.experiments[variant.experiment].in_demo and left_out.isdisjoint(study.datasets_of(variant))
+    ]
+    release = PlannedRun(title=_RELEASE, assets=("ctd.release", "ctd.associations", "ctd.changes"))
+    runs = [release, *_datasets(study, left_out=left_out, with_classes=False)]
     runs += [
-        PlannedRun(title=f"base model {name}", assets=("models.base",), partition=name)
+        PlannedRun(title=_base_of(name), assets=("models.base",), partition=name, after=frozenset({_RELEASE}))
         for name in study.models
     ]
-    hard = made(with_classes=True)
     if _has_diseases(study, settings=settings):
         # a run of its own: without MEDIC everything but same-class datasets goes on
-        runs.append(PlannedRun(title="disease vocabulary (MEDIC)", assets=("ctd.diseases",), may_fail=True))
+        runs.append(
+            PlannedRun(title=_MEDIC, assets=("ctd.diseases",), may_fail=True, after=frozenset({_RELEASE}))
+        )
+    hard = _datasets(study, left_out=left_out, with_classes=True)
     # runs of their own: one run has one set of partitions
     runs += [
         PlannedRun(
-            title=f"classes for {run.partition}",
+            title=_classes_for(run.partition),
             assets=("curation.disease_classes",),
             partition=run.partition,
             needs_it=True,
+            after=frozenset({_RELEASE, _MEDIC}),
         )
         for run in hard
     ]
     runs += hard
-    runs += [
-        PlannedRun(
-            title=f"variant {variant.key}",
-            assets=_BY_VARIANT,
-            partition=variant.key,
-            needs_it=needs(study.datasets_of(variant)),
-        )
-        for variant in study.variants
-        if study.experiments[variant.experiment].in_demo and left_out.isdisjoint(study.datasets_of(variant))
-    ]
+    for variant in in_demo:
+        runs += _of_variant(variant, study=study, at_once=at_once)
     # after all variants: a comparison reads two of them, in whatever order the file has them
-    runs += [
-        PlannedRun(
-            title=f"comparison {variant.key}",
-            assets=("evaluation.comparisons",),
-            partition=variant.key,
-            needs_it=needs((*study.datasets_of(variant), *study.datasets_of(untuned))),
-        )
-        for variant in study.variants
-        for untuned in [study.untuned_counterpart(variant)]
-        if untuned is not None
-        and study.experiments[variant.experiment].in_demo
-        and study.experiments[untuned.experiment].in_demo
-        and left_out.isdisjoint((*study.datasets_of(variant), *study.datasets_of(untuned)))
-    ]
+    for variant in in_demo:
+        untuned = study.untuned_counterpart(variant)
+        if untuned in in_demo:
+            runs.append(
+                PlannedRun(
+                    title=f"comparison {variant.key}",
+                    assets=("evaluation.comparisons",),
+                    partition=variant.key,
+                    needs_it=_needs_classes(
+                        study, datasets=(*study.datasets_of(variant), *study.datasets_of(untuned))
+                    ),
+                    after=frozenset({_variant_of(variant.key), _variant_of(untuned.key)}),
+                )
+            )
     report = ("report.improvements", "report.leaderboard", "report.seeds", "report.study")
-    runs.append(PlannedRun(title="report", assets=report))
-    return runs
+    return [*runs, PlannedRun(title="report", assets=report, after=frozenset(run.title for run in runs))]
+
+
+def _base_of(model: str) -> str:
+    return f"base model {model}"
+
+
+def _dataset_of(name: str) -> str:
+    return f"dataset {name}"
+
+
+def _classes_for(dataset: str | None) -> str:
+    return f"classes for {dataset}"
+
+
+def _variant_of(key: str) -> str:
+    return f"variant {key}"
+
+
+def _datasets(study: Study, *, left_out: set[str], with_classes: bool) -> list[PlannedRun]:
+    return [
+        PlannedRun(
+            title=_dataset_of(name),
+            assets=("curation.pairs", "curation.profile", "evaluation.baselines"),
+            partition=name,
+            needs_it=with_classes,
+            after=frozenset({_RELEASE, *([_MEDIC, _classes_for(name)] if with_classes else [])}),
+        )
+        for name, spec in study.datasets.items()
+        if name not in left_out and spec.needs_classes == with_classes
+    ]
+
+
+def _of_variant(variant: Variant, *, study: Study, at_once: int) -> list[PlannedRun]:
+    """Return the run of a variant; where several runs go at once, its training and what follows."""
+    needs_it = _needs_classes(study, datasets=study.datasets_of(variant))
+    read = {_base_of(variant.model), *map(_dataset_of, study.datasets_of(variant))}
+    title = _variant_of(variant.key)
+    if at_once == 1:
+        return [
+            PlannedRun(
+                title=title, assets=(*_TRAINING, *_BY_VARIANT), partition=variant.key, needs_it=needs_it,
+                after=frozenset(read), trains=True,
+            )
+        ]  # fmt: skip
+    training = f"training {variant.key}"
+    return [
+        PlannedRun(
+            title=training, assets=_TRAINING, partition=variant.key, needs_it=needs_it,
+            after=frozenset(read), trains=True,
+        ),
+        PlannedRun(
+            title=title, assets=_BY_VARIANT, partition=variant.key, needs_it=needs_it,
+            after=frozenset({*read, training}),
+        ),
+    ]  # fmt: skip
+
+
+def _needs_classes(study: Study, *, datasets: Iterable[str]) -> bool:
+    return any(study.datasets[name].needs_classes for name in datasets)
 
 
 def lacking_classes(study: Study, *, settings: Settings) -> set[str]:
@@ -187,101 +215,58 @@ def working_alone(study: Study, *, settings: Settings) -> Iterator[dg.DagsterIns
         ) from error
 
 
+def runs_at_once(study: Study) -> int:
+    """Return how many runs of a study go at once by default.
+
+    Two where all models are tiny: each takes one thread, and of the two one can train while the other asks and
+    evaluates. One where a published model is loaded: two don't fit a card.
+    """
+    is_tiny = all(model.tiny is not None for model in study.models.values())
+    return min(2, len(os.sched_getaffinity(0))) if is_tiny else 1
+
+
 def run_study(
-    study: Study, *, settings: Settings, runs: Sequence[PlannedRun] | None = None
+    study: Study, *, settings: Settings, runs: Sequence[PlannedRun] | None = None, at_once: int = 1
 ) -> Iterator[tuple[PlannedRun, str, float]]:
-    """Materialise the whole study, run by run; give each run when it has succeeded, its id and wall time in s.
+    """Materialise the whole study; give each run when it has succeeded, its id and wall time in s.
 
     :param runs: those to execute, in order; all of the plan by default
-    :raises BioAlignError: what the first failing asset said; the tables of the last good run stay. At once, or, where
-        the study goes on without it, at the end
+    :param at_once: how many runs go at once, each in a process of its own; with one, all are executed in this
+        process, in order. The tables are the same
+    :raises BioAlignError: what the first failing asset said; the tables of the last good run stay, and what was under
+        way is ended well. At once, or, where the study goes on without it, at the end
     """
-    with working_alone(study, settings=settings) as instance:
+    with ExitStack() as stack:
+        hands = stack.enter_context(Hands(at_once, study=study, settings=settings)) if at_once > 1 else None
+        instance = stack.enter_context(working_alone(study, settings=settings))
         job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
+
+        def one_by_one(wanted: Sequence[PlannedRun]) -> Iterator[Outcome]:
+            for planned in wanted:
+                if failed is not None and planned.needs_it:
+                    continue
+                started = time.perf_counter()
+                try:
+                    told: str | BioAlignError = execute(planned, job=job, instance=instance, study=study)
+                except BioAlignError as error:
+                    told = error
+                yield planned, told, time.perf_counter() - started
+
         failed: BioAlignError | None = None
-        for planned in plan(study, settings=settings) if runs is None else runs:
-            if failed is not None and planned.needs_it:
-                continue
-            started = time.perf_counter()
-            try:
-                run_id = execute(planned, job=job, instance=instance, study=study)
-            except BioAlignError as error:
-                if not planned.may_fail:
-                    raise
-                failed = error
-                continue
-            yield planned, run_id, time.perf_counter() - started
+        wanted = plan(study, settings=settings, at_once=at_once) if runs is None else runs
+        if hands is None:
+            outcomes = one_by_one(wanted)
+        else:  # nothing goes beside the first one, and the processes are still importing what they need
+            outcomes = itertools.chain(one_by_one(wanted[:1]), hands.execute(wanted[1:]))
+        for planned, told, seconds in outcomes:
+            if not isinstance(told, BioAlignError):
+                yield planned, told, seconds
+            elif planned.may_fail:
+                failed = told
+            else:
+                raise told
         if failed is not None:
             raise failed
-
-
-def execute(
-    planned: PlannedRun,
-    *,
-    job: dg.JobDefinition,
-    instance: dg.DagsterInstance,
-    study: Study,
-    tags: Mapping[str, str] | None = None,
-    config: Mapping[str, Any] | None = None,
-) -> str:
-    """Execute one run in this process; return its id.
-
-    :param study: as this process loaded it
-    :param tags: of the run, beside our own
-    :param config: run configuration
-    :raises StudyError: if the study file was changed meanwhile
-    :raises BioAlignError: what the failing asset or its blocking checks said
-    """
-    # the version of the settings that Dagster records must be that of the settings which are used
-    if any(changed_settings(study, instance=instance)):
-        raise StudyError(
-            "Study file", found="other settings than those that this process began with",
-            expected="a study file that stays as it is while it runs",
-            remedy="Run it again: what is finished stays, and what the change makes stale is run anew.",
-        )  # fmt: skip
-    run_id = str(uuid.uuid4())
-    try:
-        job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            asset_selection=planned.selection,
-            partition_key=planned.partition,
-            run_config={**_QUIET, **(config or {})},
-            tags={**owner_tags(), "bioalign/part": planned.title, **(tags or {})},
-            raise_on_error=True,
-        )
-    except Exception as error:
-        if isinstance(error, DagsterAssetCheckFailedError):
-            raise _failed_checks(planned, run_id=run_id, instance=instance) from error
-        told = _our_error(error)
-        if told is not None:
-            raise told from error
-        raise
-    return run_id
-
-
-def _failed_checks(planned: PlannedRun, *, run_id: str, instance: dg.DagsterInstance) -> BioAlignError:
-    """Return what the blocking checks of a run found, as one error."""
-    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    events = [log.dagster_event.asset_check_evaluation_data for log in logs if log.dagster_event is not None]
-    failed = [e for e in events if not e.passed and e.severity == dg.AssetCheckSeverity.ERROR]
-    return WarehouseError(
-        f"Blocking checks of {planned.title}",
-        found="; ".join(f"{e.asset_key.to_user_string()} {e.check_name}: {e.description}" for e in failed),
-        expected="checks that pass",
-        remedy="Nothing that follows was run. `make dev` shows the checks; mend the source or the study file.",
-    )
-
-
-def _our_error(error: BaseException | None) -> BioAlignError | None:
-    """Return the error of ours behind one of Dagster's."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:  # chains of contexts can have circles
-        if isinstance(error, BioAlignError):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def stage_times(settings: Settings, *, run_ids: list[str]) -> list[StageTime]:

@@ -75,15 +75,25 @@ def png(
     if width is not None:
         figure.set_size_inches(width, before[1] * width / before[0])
     finest = _DPI_STEPS[0] if max_pixels is None else int(max_pixels / figure.get_figwidth())
+    layout = figure.get_layout_engine()
+    steps = sorted({min(step, finest) for step in _DPI_STEPS}, reverse=True)
     try:
         with figure_style():
-            for dpi in sorted({min(step, finest) for step in _DPI_STEPS}, reverse=True):
+            while steps:
+                dpi = steps.pop(0)
                 buffer = io.BytesIO()
                 figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
                 if buffer.tell() < max_bytes:
                     return buffer.getvalue()
+                figure.set_layout_engine(
+                    "none"
+                )  # its places are shares of the figure, whatever the resolution
+                # a coarser picture takes more bytes a pixel: these steps can't fit
+                while len(steps) > 1 and buffer.tell() * (steps[0] / dpi) ** 2 >= max_bytes:
+                    steps.pop(0)
     finally:
         figure.set_size_inches(before)
+        figure.set_layout_engine(layout)
     raise ValueError(
         f"the figure takes {buffer.tell():,} bytes at {dpi} dpi, more than {max_bytes:,}: draw fewer marks"
     )

@@ -14,9 +14,14 @@ __all__ = ["keep_terminal", "terminal"]
 _kept: list[TextIO] = []
 
 
-def keep_terminal() -> None:
-    """Remember the terminal behind standard error, if there is one."""
-    if sys.stderr.isatty():
+def keep_terminal(*, drawn: bool = True) -> None:
+    """Remember the terminal behind standard error, if there is one.
+
+    :param drawn: whether bars are drawn in this process; where another draws for it, they go nowhere
+    """
+    if not drawn:
+        _kept[:] = [os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")]
+    elif sys.stderr.isatty():
         _kept[:] = [os.fdopen(os.dup(sys.stderr.fileno()), "w")]
 
 

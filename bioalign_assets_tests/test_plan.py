@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from bioalign_assets.definitions import build_defs
 from bioalign_assets.demo import plan, run_study
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.settings import Settings
@@ -58,6 +59,43 @@ def test_what_lacks_a_dataset_is_not_compared(tmp_path):
     }
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("name", BUILT_IN_STUDIES)
+def test_a_run_comes_after_all_that_it_reads(name, at_once, tmp_path):
+    built_in = load_study(name)
+    settings = Settings(warehouse=tmp_path, ctd_source="demo", ctd_diseases_source="demo")
+    graph = build_defs(settings=settings, study=built_in).resolve_asset_graph()
+    runs = plan(built_in, settings=settings, at_once=at_once)
+    assert len({run.title for run in runs}) == len(runs)
+    made = {(key, run.partition): run for run in runs for key in run.selection}
+    before = {}
+    for run in runs:
+        assert run.after <= set(before)  # in order, too
+        before[run.title] = run.after.union(*(before[title] for title in run.after))
+        for key in run.selection:
+            for parent in parents_of(graph, key, run.partition):
+                if parent in made and made[parent] is not run:
+                    assert made[parent].title in before[run.title], (run.title, parent)
+
+
+def parents_of(graph, key, partition):
+    """The assets and partitions that Dagster says are read."""
+    for parent in graph.get(key).parent_keys:
+        definition = graph.get(parent).partitions_def
+        if definition is None:
+            yield parent, None
+        elif partition is None:
+            yield from ((parent, name) for name in definition.get_partition_keys())
+        else:
+            mapping = graph.get_partition_mapping(key, parent)
+            read = mapping.get_upstream_mapped_partitions_result_for_partitions(
+                graph.get(key).partitions_def.subset_with_partition_keys([partition]),
+                graph.get(key).partitions_def,
+                definition,
+            )
+            yield from ((parent, name) for name in read.partitions_subset.get_partition_keys())
+
+
 @pytest.mark.parametrize("name", BUILT_IN_STUDIES)
 def test_every_tuned_variant_of_a_built_in_study_is_compared(name, tmp_path):
     built_in = load_study(name)
@@ -77,7 +115,8 @@ def test_what_has_no_test_set_in_common_with_the_untuned_model_is_not_compared(t
     }
 
 
-def test_without_medic_the_rest_goes_on_and_the_error_comes_last(tmp_path):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_without_medic_the_rest_goes_on_and_the_error_comes_last(at_once, tmp_path):
     medic = tmp_path / "CTD_diseases.csv"
     medic.write_text("<html>a CAPTCHA page</html>")
     (tmp_path / "medic.toml").write_text(SMALL)
@@ -90,8 +129,9 @@ def test_without_medic_the_rest_goes_on_and_the_error_comes_last(tmp_path):
     ]
     assert {run.title for run in wanted if run.needs_it} == {"classes for hard", "dataset hard"}
     done = []
+    ended = run_study(made, settings=settings, runs=wanted, at_once=at_once)
     with pytest.raises(BioAlignError, match="CTD_diseases"):
-        done.extend(planned.title for planned, _, _ in run_study(made, settings=settings, runs=wanted))
+        done.extend(planned.title for planned, _, _ in ended)
     assert done == ["CTD release", "dataset one"]
 
 

@@ -17,8 +17,9 @@ from bioalign_assets.automation.sensors import MODEL_ROOMS
 from bioalign_assets.automation.staleness import Staleness, ordered_partitions
 from bioalign_assets.ctd.checks import known_sighting
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.demo import PlannedRun, execute, working_alone
+from bioalign_assets.demo import working_alone
 from bioalign_assets.errors import BioAlignError, StudyError
+from bioalign_assets.running import PlannedRun, execute
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
 

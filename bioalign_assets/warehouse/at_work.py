@@ -26,6 +26,7 @@ __all__ = [
     "Life",
     "Part",
     "end_with_conductor",
+    "end_with_parent",
     "forget",
     "hold",
     "let_go",
@@ -128,12 +129,17 @@ def end_with_conductor(folder: Path, run: str) -> None:
     a process that was not started by a run's conductor.
     """
     parent = multiprocessing.parent_process()
-    if parent is None or _watching.is_set():
-        return
-    if any(
+    if parent is not None and any(
         path.name.split(".")[2].startswith(f"{parent.pid}-")
         for path in _marks(folder, run=run, part=Part.RUN)
     ):
+        end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Let this process, which another one started through ``multiprocessing``, end when that one is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not _watching.is_set():
         _watching.set()
         threading.Thread(target=_wait_and_end, args=(parent,), name="end-with-conductor", daemon=True).start()
 

@@ -8,6 +8,7 @@ file, and its log (``.wal``) bars everyone from a newer one under the same name.
 ``.catalogue.duckdb``, which nobody ever writes to.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ __all__ = [
 
 CATALOGUE = "bioalign.duckdb"
 _OWN_CATALOGUE = ".catalogue.duckdb"
+_FIRST_COMMIT = f"{0:020}.json"
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
@@ -63,7 +65,8 @@ def own_catalogue_path(root: Path) -> Path:
 def rebuild_catalogue(tables: Tables) -> Path:
     """Build the catalogue over the tables as they are now, and put it in the place of the old one.
 
-    One process builds at a time (an inter-process lock), so the last one to build has seen every commit.
+    One process builds at a time (an inter-process lock), so the last one to build has seen every commit. Views of
+    tables that have no new commit are taken from the old one.
 
     :return: the path of the catalogue for people
     """
@@ -73,7 +76,13 @@ def rebuild_catalogue(tables: Tables) -> Path:
         for name in (own.name, public.name):  # the lock is ours: who was at work on these was killed
             remove_leftovers(own.parent, start=f"{name}.", older_than_s=0)
         with written_aside(own) as aside:
-            _build(aside, tables=tables)
+            try:
+                if own.is_file():
+                    shutil.copyfile(own, aside)
+                _build(aside, tables=tables)
+            except duckdb.Error:  # the old one is none of DuckDB's, or of another release of it
+                aside.unlink(missing_ok=True)
+                _build(aside, tables=tables)
         with written_aside(public) as aside:
             shutil.copyfile(own, aside)
             # a session that wrote to the old file left its log here, and DuckDB would take it for the new file's
@@ -82,22 +91,70 @@ def rebuild_catalogue(tables: Tables) -> Path:
 
 
 def _build(path: Path, *, tables: Tables) -> None:
+    """Bring a copy of an earlier catalogue up to the tables' newest commits, or begin with an empty file."""
     with duckdb.connect(path) as connection:
         connection.begin()  # one transaction: a commit for each of the comments would cost half a second
-        connection.execute(
-            "CREATE TABLE catalogued (table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR)"
-        )
+        known = _catalogued(connection, form=_form(tables.root))
         for schema in TABLES.values():
+            # looked at before the table is read: the next build sees a commit in between once more
+            state = _newest_commit(tables.folder(schema))
+            if state is not None and known.get(schema.full_name) == state:
+                continue
             delta = tables.create(schema)
+            state = state or _newest_commit(tables.folder(schema))
             files = files_of(delta, schema=schema)
             create_view(connection, schema=schema, files=list(files), root=tables.root)
+            connection.execute("DELETE FROM catalogued WHERE table_name = ?", [schema.full_name])
             connection.execute(
-                "INSERT INTO catalogued VALUES (?, ?, ?, ?)",
-                [schema.full_name, delta.version(), len(files), schema.row],
+                "INSERT INTO catalogued VALUES (?, ?, ?, ?, ?)",
+                [schema.full_name, delta.version(), len(files), schema.row, state],
             )
             if schema.full_name == "inference.embeddings":
                 _create_model_views(connection, variants=set(files.values()))
         connection.commit()
+
+
+def _newest_commit(folder: Path) -> str | None:
+    """Return what tells the state of a table from any other, without reading it; None if that can't be told.
+
+    The name of the newest file in its log, and which file the first one is: a table that was deleted and made anew
+    counts from 0 again.
+    """
+    log = folder / "_delta_log"
+    try:
+        first = (log / _FIRST_COMMIT).stat()
+        newest = max(path.name for path in log.iterdir() if path.name[:20].isdigit())
+    except FileNotFoundError:
+        return None
+    return f"{newest} {first.st_ino} {first.st_mtime_ns}"
+
+
+def _catalogued(connection: duckdb.DuckDBPyConnection, *, form: str) -> Mapping[str, str]:
+    """Return the state in which the catalogue has each table; one of another form is emptied."""
+    comment = f"The tables, as this file shows them. Form of its views: {form}"
+    found = connection.execute(
+        "SELECT comment FROM duckdb_tables() WHERE table_name = 'catalogued'"
+    ).fetchone()
+    if found == (comment,):
+        rows = connection.execute("SELECT table_name, newest_commit FROM catalogued").fetchall()
+        return dict(rows)
+    connection.execute("DROP TABLE IF EXISTS catalogued")
+    for (room,) in connection.execute(
+        "SELECT DISTINCT schema_name FROM duckdb_views() WHERE NOT internal"
+    ).fetchall():
+        connection.execute(f'DROP SCHEMA "{room}" CASCADE')
+    connection.execute(
+        "CREATE TABLE catalogued "
+        "(table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR, newest_commit VARCHAR)"
+    )
+    connection.execute(f"COMMENT ON TABLE catalogued IS {_text(comment)}")
+    return {}
+
+
+def _form(root: Path) -> str:
+    """Return a hash of all that the views depend on beside the files: schemas, place, and the code that writes them."""
+    parts = (repr(TABLES), str(root.absolute()), Path(__file__).read_text(encoding="utf-8"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -166,7 +223,7 @@ def create_view(
         query = f"SELECT {columns} FROM {source}"  # noqa: S608 - our own names
     else:
         query = _no_rows(schema.columns)
-    connection.execute(f"CREATE VIEW {schema.full_name} AS {query}")
+    connection.execute(f"CREATE OR REPLACE VIEW {schema.full_name} AS {query}")
     comment_on(connection, schema=schema, kind="VIEW", name=schema.full_name)
 
 
@@ -191,6 +248,10 @@ def comment_on(
 
 def _create_model_views(connection: duckdb.DuckDBPyConnection, *, variants: set[str | None]) -> None:
     """Create one view a model with the embedding as FLOAT[d], which array_cosine_similarity needs."""
+    for (view,) in connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE schema_name = 'inference' AND starts_with(view_name, 'embeddings_')"
+    ).fetchall():
+        connection.execute(f'DROP VIEW inference."{view}"')
     for model in sorted({variant.split("@")[0] for variant in variants if variant}):
         width = connection.execute(
             "SELECT len(embedding) FROM inference.embeddings WHERE model = ? LIMIT 1", [model]

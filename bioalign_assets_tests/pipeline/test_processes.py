@@ -11,12 +11,15 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
+import psutil
 import pytest
 
-from bioalign_assets.demo import plan
-from bioalign_assets.instance import dagster_home
+from bioalign_assets.demo import plan, runs_at_once
+from bioalign_assets.instance import dagster_home, mend_killed_runs, open_instance
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets_tests.micro import Micro
@@ -53,7 +56,8 @@ def fresh(tmp_path) -> Micro:
 def test_the_demo_prints_leaderboard_times_and_where_to_look(fresh):
     done = bioalign(fresh, "demo")
     assert done.returncode == 0, done.stderr
-    runs = len(plan(fresh.study, settings=fresh.settings))
+    at_once = runs_at_once(fresh.study)
+    runs = len(plan(fresh.study, settings=fresh.settings, at_once=at_once))
     for part in (
         "Micro study", f"{runs}/{runs}", "report", "tiny-llama", "tiny-benchmark", "popularity", "baseline", "AUROC [95%]",
         "Where the time went", "Where to look next", "report/study.html", "make dev", "from report.leaderboard",
@@ -93,30 +97,56 @@ def read_all(descriptor: int, into: bytearray) -> None:
         return
 
 
+class Terminal:
+    """A person's terminal, on which the progress bars are."""
+
+    def __init__(self) -> None:
+        seen, self.descriptor = pty.openpty()
+        self.drawn = bytearray()
+        self._reader = threading.Thread(target=read_all, args=(seen, self.drawn), daemon=True)
+        self._reader.start()
+
+    def start_demo(self, micro: Micro, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bioalign_assets.cli", "demo", *arguments],
+            env=environment(micro), stdout=subprocess.PIPE, stderr=self.descriptor, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(self.descriptor)
+        return process
+
+    def end(self) -> bytes:
+        self._reader.join(timeout=10)
+        return bytes(self.drawn)
+
+
 def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
-    seen, person = pty.openpty()  # a person's terminal, on which the progress bars are
-    drawn = bytearray()
-    reader = threading.Thread(target=read_all, args=(seen, drawn), daemon=True)
-    reader.start()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bioalign_assets.cli", "demo"],
-        env=environment(fresh), stdout=subprocess.PIPE, stderr=person, text=True,
-    )  # fmt: skip
-    os.close(person)
+    terminal = Terminal()
+    process = terminal.start_demo(fresh, "--at-once", "2")
     for line in process.stdout:
-        if "variant tiny-llama@untuned" in line:  # the next run trains
+        if "training tiny-llama@untuned" in line:  # the next one trains
             break
     second = bioalign(fresh, "demo")
     assert second.returncode == 1
     assert "found another bioalign demo or refresh at work in it" in second.stderr
-    time.sleep(2.0)
+    hands = psutil.Process(process.pid).children(recursive=True)
+    assert len(hands) >= 3  # two, and the fork server
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reader.join(timeout=10)
+    _, left = psutil.wait_procs(hands, timeout=20)
+    assert left == []  # they have not worked on behind its back
+    drawn = terminal.end()
+    assert b"base model tiny-llama" in drawn
+    assert b"run/s]" in drawn or b"s/run]" in drawn
+
+    terminal = Terminal()
+    process = terminal.start_demo(fresh, "--at-once", "1")
+    told, _ = process.communicate(timeout=600)
+    drawn = terminal.end()
+    assert process.returncode == 0, drawn[-3000:]
+    assert "Where to look next" in told
     assert b"pre-training tiny-llama" in drawn
     assert b"asking (unseen)" in drawn
-    done = bioalign(fresh, "demo")
-    assert done.returncode == 0, done.stderr
     assert leaderboard_rows(fresh) > 0
     unfinished = [run for run in fresh.instance.get_runs() if not run.is_finished]
     assert unfinished == []
@@ -126,6 +156,37 @@ def test_a_killed_demo_can_be_run_again_and_two_at_once_are_refused(fresh):
         path for path in fresh.root.rglob("*.partial*") if path.parent.name not in {"adapters", "models"}
     ]
     assert partial == []
+
+
+def test_an_interrupted_demo_leaves_no_process_and_records_how_its_runs_ended(fresh):
+    terminal = Terminal()
+    process = terminal.start_demo(fresh, "--at-once", "2")
+    for line in process.stdout:
+        if line.lstrip().startswith("1/"):
+            break
+    with open_instance(fresh.root) as instance:
+        assert until(lambda: len(under_way(instance)) == 2, seconds=120)
+        hands = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C, which all processes in the foreground get
+        assert process.wait(timeout=60) == 130
+        _, left = psutil.wait_procs(hands, timeout=20)
+        assert left == []
+        mend_killed_runs(instance, unmarked_for_s=0)
+        assert all(run.is_finished for run in instance.get_runs())
+    drawn = terminal.end()
+    assert b"Stopped. What was finished is kept" in drawn
+    assert b"Traceback" not in drawn, drawn.decode()
+
+
+def under_way(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    return [run for run in instance.get_runs() if run.status is dg.DagsterRunStatus.STARTED]
+
+
+def until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (reached := condition()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return reached
 
 
 def test_dagsters_own_command_line_runs_steps_in_several_processes(fresh):

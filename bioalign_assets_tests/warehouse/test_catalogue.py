@@ -1,6 +1,7 @@
 """The DuckDB catalogue: views over the current files, swapped under open sessions."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.catalogue import (
     catalogue_path,
+    create_view,
     open_catalogue,
     own_catalogue_path,
     rebuild_catalogue,
@@ -147,8 +149,65 @@ def test_tables_and_columns_have_comments(filled):
 def test_the_catalogue_lists_tables_versions_and_files(filled):
     listed = {name: rest for name, *rest in _ask(filled, "SELECT * FROM catalogued")}
     assert set(listed) == set(TABLES)
-    assert listed["inference.embeddings"] == [3, 3, EMBEDDINGS.row]
+    assert listed["inference.embeddings"][:3] == [3, 3, EMBEDDINGS.row]
     assert listed["ctd.changes"][:2] == [0, 0]
+
+
+@pytest.fixture
+def renewed(monkeypatch):
+    """The tables whose views a rebuild writes."""
+    seen = []
+
+    def noted(connection, *, schema, files, root):
+        seen.append(schema.full_name)
+        create_view(connection, schema=schema, files=files, root=root)
+
+    monkeypatch.setattr("bioalign_assets.warehouse.catalogue.create_view", noted)
+    return seen
+
+
+def test_only_views_of_tables_with_a_new_commit_are_written(filled, renewed):
+    rebuild_catalogue(filled)
+    assert renewed == []
+    filled.write(changes(), schema=CHANGES)
+    rebuild_catalogue(filled)
+    assert renewed == ["ctd.changes"]
+    assert _ask(filled, "SELECT count(*) FROM ctd.changes") == [(len(changes()),)]
+    assert _ask(filled, _COUNT) == [(9,)]
+
+
+def test_a_catalogue_built_step_by_step_equals_one_built_at_once(filled):
+    everything = (
+        "SELECT schema_name, view_name, sql, comment FROM duckdb_views() WHERE NOT internal ORDER BY ALL",
+        "SELECT schema_name, table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL",
+        "SELECT * FROM catalogued ORDER BY ALL",
+    )
+    filled.write(embeddings("new@untuned", width=3), schema=EMBEDDINGS, partition="new@untuned")
+    rebuild_catalogue(filled)
+    filled.write(embeddings("new@untuned", n=0, width=3), schema=EMBEDDINGS, partition="new@untuned")
+    filled.write(changes(), schema=CHANGES)
+    rebuild_catalogue(filled)
+    in_steps = [_ask(filled, query) for query in everything]
+    own_catalogue_path(filled.root).unlink()
+    rebuild_catalogue(filled)
+    assert [_ask(filled, query) for query in everything] == in_steps
+    assert not [name for _, name, *_ in in_steps[0] if "new" in name]
+
+
+def test_a_table_that_was_deleted_and_made_anew_is_read_anew(filled):
+    rows = filled.read(EMBEDDINGS)
+    shutil.rmtree(filled.folder(EMBEDDINGS))
+    for variant in sorted(set(rows["variant"].to_pylist())):
+        filled.write(embeddings(variant, n=2), schema=EMBEDDINGS, partition=variant)
+    rebuild_catalogue(filled)  # at the same version as before
+    assert _ask(filled, _COUNT) == [(6,)]
+
+
+def test_views_that_other_code_wrote_are_all_written_anew(filled, renewed, monkeypatch):
+    monkeypatch.setattr("bioalign_assets.warehouse.catalogue._form", lambda _: "another")
+    rebuild_catalogue(filled)
+    assert renewed == list(TABLES)
+    assert _ask(filled, _COUNT) == [(9,)]
 
 
 def test_each_model_has_a_view_with_vectors_of_its_width(filled):
@@ -383,6 +442,7 @@ def test_a_rebuild_leaves_others_files_alone(filled):
 
 
 def test_a_rebuild_that_fails_leaves_the_old_catalogue(filled, monkeypatch):
+    filled.write(embeddings("phi.3@untuned", n=8), schema=EMBEDDINGS, partition="phi.3@untuned")
     monkeypatch.setattr("bioalign_assets.warehouse.catalogue._create_model_views", _fail)
     with pytest.raises(RuntimeError, match="half way"):
         rebuild_catalogue(filled)
@@ -391,6 +451,7 @@ def test_a_rebuild_that_fails_leaves_the_old_catalogue(filled, monkeypatch):
     with duckdb.connect(catalogue_path(filled.root), read_only=True) as session:
         assert session.execute(_COUNT).fetchall() == [(9,)]
     rebuild_catalogue(filled)
+    assert _ask(filled, _COUNT) == [(14,)]
     assert [path.name for path in filled.root.iterdir() if ".partial" in path.name] == []
 
 

@@ -1,0 +1,200 @@
+"""Several runs of a study at once: processes that each execute one run after another.
+
+For tiny models, of which each takes one thread. What the runs write is as safe from one another as runs of the UI and
+the daemon are (the warehouse is made for that), and trainings take turns in their pool.
+"""
+
+import multiprocessing
+import os
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Self
+
+from dagster._core.errors import DagsterExecutionInterruptedError
+from tqdm import tqdm
+
+from bioalign_assets.errors import BioAlignError, WarehouseError
+from bioalign_assets.running import PlannedRun, execute
+from bioalign_assets.settings import Settings
+from bioalign_assets.study import Study
+from bioalign_assets.terminal import keep_terminal, terminal
+from bioalign_assets.warehouse.at_work import end_with_parent
+
+__all__ = ["Hands", "Outcome"]
+
+Outcome = tuple[PlannedRun, str | BioAlignError, float]
+"""A run, its id or what its failing asset said, and its wall time in seconds."""
+_TICK_S = 0.5
+_TO_END_S = 10.0
+"""How long a process that is told to end may take to record the end of its run."""
+
+
+@dataclass(kw_only=True)
+class _Hand:
+    process: BaseProcess
+    connection: Connection
+    planned: PlannedRun | None = None
+    """What it executes now"""
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Hands:
+    """A few processes that execute runs; enter it as a context, at whose end they are gone."""
+
+    def __init__(self, count: int, *, study: Study, settings: Settings) -> None:
+        """Take note of what the processes need.
+
+        :param count: how many; each takes about a gigabyte of memory
+        """
+        self._count = count
+        self._study = study
+        self._settings = settings
+        # a fork of a process that holds Delta's threads would hang; the fork server holds none, and imports torch once
+        self._context = multiprocessing.get_context("forkserver")
+        self._hands: list[_Hand] = []
+
+    def __enter__(self) -> Self:
+        """Start the processes; they import what they need while the caller goes on."""
+        self._context.set_forkserver_preload(["bioalign_assets.preload"])
+        for _ in range(self._count):
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=_work, args=(theirs, self._study, self._settings))
+            process.start()
+            theirs.close()  # else we would wait for an answer of a process that is gone
+            self._hands.append(_Hand(process=process, connection=ours))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let idle processes go; end those at work, whose runs are then recorded as ended."""
+        for hand in self._hands:
+            if hand.planned is None:
+                hand.connection.close()
+            else:
+                hand.process.terminate()  # which Dagster takes as an interrupt
+        deadline = time.monotonic() + _TO_END_S
+        for hand in self._hands:
+            hand.process.join(max(0.0, deadline - time.monotonic()))
+            hand.process.kill()
+            hand.process.join()
+        self._hands.clear()
+
+    def execute(self, runs: Sequence[PlannedRun]) -> Iterator[Outcome]:
+        """Execute runs, each after those that make what it reads; give each as it ends.
+
+        Of the runs that may begin, one that trains goes first, for one trains at a time. After a run has failed that
+        may not fail, no other is begun; those under way are given, and the failed one comes last.
+
+        :param runs: what they come after is waited for if it is among them
+        :raises WarehouseError: if a process was killed
+        """
+        waiting = list(runs)
+        failure: Outcome | None = None
+        with tqdm(total=len(runs), unit="run", file=terminal(), disable=None, leave=False) as bar:
+            while waiting or self._busy:
+                self._hand_out(waiting)
+                bar.set_description(", ".join(planned.title for planned in self._under_way))
+                for outcome in self._ended():
+                    bar.update()
+                    planned, told, _ = outcome
+                    if isinstance(told, BioAlignError) and planned.may_fail:
+                        waiting = [run for run in waiting if not run.needs_it]
+                    elif isinstance(told, BioAlignError):
+                        waiting.clear()
+                        failure = failure or outcome
+                        continue
+                    bar.clear()  # the caller may print a line
+                    yield outcome
+        if failure is not None:
+            yield failure
+
+    def _hand_out(self, waiting: list[PlannedRun]) -> None:
+        """Give idle hands what may begin; take it from the list."""
+        for hand in self._hands:
+            under_way = self._under_way
+            unfinished = {run.title for run in (*waiting, *under_way)}
+            one_trains = any(run.trains for run in under_way)
+            ready = [run for run in waiting if not run.after & unfinished and not (run.trains and one_trains)]
+            if ready and hand.planned is None:
+                run = next((run for run in ready if run.trains), ready[0])
+                waiting.remove(run)
+                hand.planned, hand.started = run, time.perf_counter()
+                hand.connection.send(run)
+
+    @property
+    def _busy(self) -> list[_Hand]:
+        return [hand for hand in self._hands if hand.planned is not None]
+
+    @property
+    def _under_way(self) -> list[PlannedRun]:
+        return [hand.planned for hand in self._hands if hand.planned is not None]
+
+    def _ended(self) -> Iterator[Outcome]:
+        """Give the runs that have ended by now, after a wait for the next one that is short enough for a bar."""
+        told = wait([hand.connection for hand in self._busy], timeout=_TICK_S)
+        for hand in self._busy:
+            if hand.connection not in told or hand.planned is None:
+                continue
+            planned = hand.planned
+            try:
+                answer = hand.connection.recv()
+            except EOFError as error:
+                raise _killed(planned) from error
+            finally:
+                hand.planned = None
+            if isinstance(answer, _Broken):
+                raise RuntimeError(f"{planned.title}:\n{answer.trace}")  # noqa: TRY004 - an error of programming there
+            yield planned, answer, time.perf_counter() - hand.started
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """An error that is none of ours, as text: not every exception survives the way between processes."""
+
+    trace: str
+
+
+def _work(connection: Connection, study: Study, settings: Settings) -> None:
+    """Execute what comes through a connection, until it is closed or the process is interrupted."""
+    end_with_parent()
+    os.setpgid(
+        0, 0
+    )  # Ctrl-C is for the caller, which then ends this process and with it what Dagster started here
+    with suppress(DagsterExecutionInterruptedError):  # it has recorded the end of the run
+        _execute_all(connection, study=study, settings=settings)
+
+
+def _execute_all(connection: Connection, *, study: Study, settings: Settings) -> None:
+    warnings.simplefilter("ignore")  # as the command line does
+    # what the bars of two processes drew would fall on one line: the caller has one for all
+    keep_terminal(drawn=False)
+    from bioalign_assets.definitions import build_defs
+    from bioalign_assets.instance import open_instance
+
+    job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
+    instance = open_instance(settings.warehouse)
+    while True:
+        try:
+            planned = connection.recv()
+        except EOFError:
+            return
+        answer: Any
+        try:
+            answer = execute(planned, job=job, instance=instance, study=study)
+        except BioAlignError as error:
+            answer = error
+        except Exception:  # noqa: BLE001 - the caller raises it
+            answer = _Broken(traceback.format_exc())
+        connection.send(answer)
+
+
+def _killed(planned: PlannedRun) -> WarehouseError:
+    return WarehouseError(
+        f"The process of {planned.title}", found="that it was killed", expected="its answer",
+        remedy="If the machine ran out of memory, run bioalign demo --at-once 1. What is finished stays.",
+    )  # fmt: skip

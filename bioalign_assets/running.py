@@ -1,0 +1,108 @@
+"""A run of the demo and of ``bioalign refresh``: some assets of one partition, executed by Dagster in this process."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
+
+from bioalign_assets.automation.settings_assets import changed_settings
+from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
+from bioalign_assets.instance import owner_tags
+from bioalign_assets.study import Study
+
+__all__ = ["PlannedRun", "execute"]
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """One Dagster run: some assets, for one partition where they are partitioned."""
+
+    title: str
+    assets: tuple[str, ...]
+    partition: str | None = None
+    may_fail: bool = False
+    """Whether the study goes on without it, and ends with its error; what ``needs_it`` is left out then"""
+    needs_it: bool = False
+    after: frozenset[str] = frozenset()
+    """Titles of the runs that make what this one reads"""
+    trains: bool = False
+    """Whether it takes the slot of trainings: another such run would only wait for it"""
+
+    @property
+    def selection(self) -> list[dg.AssetKey]:
+        """The assets as Dagster's keys."""
+        return [dg.AssetKey(name.split(".")) for name in self.assets]
+
+
+def execute(
+    planned: PlannedRun,
+    *,
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    study: Study,
+    tags: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> str:
+    """Execute one run in this process; return its id.
+
+    :param study: as this process loaded it
+    :param tags: of the run, beside our own
+    :param config: run configuration
+    :raises StudyError: if the study file was changed meanwhile
+    :raises BioAlignError: what the failing asset or its blocking checks said
+    """
+    # the version of the settings that Dagster records must be that of the settings which are used
+    if any(changed_settings(study, instance=instance)):
+        raise StudyError(
+            "Study file", found="other settings than those that this process began with",
+            expected="a study file that stays as it is while it runs",
+            remedy="Run it again: what is finished stays, and what the change makes stale is run anew.",
+        )  # fmt: skip
+    run_id = str(uuid.uuid4())
+    try:
+        job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            asset_selection=planned.selection,
+            partition_key=planned.partition,
+            run_config={**_QUIET, **(config or {})},
+            tags={**owner_tags(), "bioalign/part": planned.title, **(tags or {})},
+            raise_on_error=True,
+        )
+    except Exception as error:
+        if isinstance(error, DagsterAssetCheckFailedError):
+            raise _failed_checks(planned, run_id=run_id, instance=instance) from error
+        told = _our_error(error)
+        if told is not None:
+            raise told from error
+        raise
+    return run_id
+
+
+def _failed_checks(planned: PlannedRun, *, run_id: str, instance: dg.DagsterInstance) -> BioAlignError:
+    """Return what the blocking checks of a run found, as one error."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    events = [log.dagster_event.asset_check_evaluation_data for log in logs if log.dagster_event is not None]
+    failed = [e for e in events if not e.passed and e.severity == dg.AssetCheckSeverity.ERROR]
+    return WarehouseError(
+        f"Blocking checks of {planned.title}",
+        found="; ".join(f"{e.asset_key.to_user_string()} {e.check_name}: {e.description}" for e in failed),
+        expected="checks that pass",
+        remedy="Nothing that follows was run. `make dev` shows the checks; mend the source or the study file.",
+    )
+
+
+def _our_error(error: BaseException | None) -> BioAlignError | None:
+    """Return the error of ours behind one of Dagster's."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # chains of contexts can have circles
+        if isinstance(error, BioAlignError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
