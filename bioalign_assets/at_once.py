@@ -71,10 +71,10 @@ class Hands:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Let idle processes go; end those at work, whose runs are then recorded as ended."""
+        """End the processes; of a run that is under way, its end is recorded."""
         for hand in self._hands:
             if hand.planned is None:
-                hand.connection.close()
+                hand.process.kill()
             else:
                 hand.process.terminate()  # which Dagster takes as an interrupt
         deadline = time.monotonic() + _TO_END_S
@@ -124,7 +124,10 @@ class Hands:
                 run = next((run for run in ready if run.trains), ready[0])
                 waiting.remove(run)
                 hand.planned, hand.started = run, time.perf_counter()
-                hand.connection.send(run)
+                try:
+                    hand.connection.send(run)
+                except OSError as error:
+                    raise _killed(run) from error
 
     @property
     def _busy(self) -> list[_Hand]:
@@ -143,7 +146,7 @@ class Hands:
             planned = hand.planned
             try:
                 answer = hand.connection.recv()
-            except EOFError as error:
+            except (EOFError, OSError) as error:
                 raise _killed(planned) from error
             finally:
                 hand.planned = None
@@ -160,11 +163,10 @@ class _Broken:
 
 
 def _work(connection: Connection, study: Study, settings: Settings) -> None:
-    """Execute what comes through a connection, until it is closed or the process is interrupted."""
+    """Execute what comes through a connection, until the process is ended."""
     end_with_parent()
-    os.setpgid(
-        0, 0
-    )  # Ctrl-C is for the caller, which then ends this process and with it what Dagster started here
+    # Ctrl-C is for the caller, which then ends this process, and with it what Dagster started here
+    os.setpgid(0, 0)
     with suppress(DagsterExecutionInterruptedError):  # it has recorded the end of the run
         _execute_all(connection, study=study, settings=settings)
 
@@ -181,7 +183,7 @@ def _execute_all(connection: Connection, *, study: Study, settings: Settings) ->
     while True:
         try:
             planned = connection.recv()
-        except EOFError:
+        except EOFError:  # the caller was killed
             return
         answer: Any
         try:

@@ -237,8 +237,8 @@ def run_study(
         way is ended well. At once, or, where the study goes on without it, at the end
     """
     with ExitStack() as stack:
-        hands = stack.enter_context(Hands(at_once, study=study, settings=settings)) if at_once > 1 else None
         instance = stack.enter_context(working_alone(study, settings=settings))
+        hands = stack.enter_context(Hands(at_once, study=study, settings=settings)) if at_once > 1 else None
         job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
 
         def one_by_one(wanted: Sequence[PlannedRun]) -> Iterator[Outcome]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bioalign_assets.errors import ModelError
 from bioalign_assets.terminal import terminal
 
-__all__ = ["BatchSize", "Places", "in_batches", "padded"]
+__all__ = ["BatchSize", "Places", "in_batches", "no_room", "padded"]
 
 Places = npt.NDArray[np.int64]
 BatchSize = int | Literal["auto"]
@@ -52,12 +52,7 @@ def in_batches(
                 run(order[start : start + rows])
             except torch.OutOfMemoryError as error:
                 if rows == 1:
-                    raise ModelError(
-                        "Inference", found=f"no memory left for one statement of {longest} tokens ({error})",
-                        expected="room for one statement beside the model",
-                        remedy="End what else holds memory of this device (nvidia-smi lists it), or take a smaller "
-                        "model.",
-                    ) from error  # fmt: skip
+                    raise no_room(longest, error=error) from error
                 most = rows // 2
             else:
                 start += rows
@@ -66,6 +61,15 @@ def in_batches(
             # outside the except block, whose error still holds the tensors of the failed batch
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+def no_room(tokens: int, *, error: BaseException) -> ModelError:
+    """Return what to tell a person where not even one statement of so many tokens fits."""
+    return ModelError(
+        "Inference", found=f"no memory left for one statement of {tokens} tokens ({error})",
+        expected="room for one statement beside the model",
+        remedy="End what else holds memory of this device (nvidia-smi lists it), or take a smaller model.",
+    )  # fmt: skip
 
 
 def padded(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from bioalign_assets.errors import ModelError
@@ -28,13 +29,13 @@ def embed(
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return one vector a statement, in the order given.
 
-    ``mean`` averages over a statement's own tokens; statements are batched by length, which changes no vector but in
-    its last digits. ``padded-mean`` repeats the published notebooks: batches of 32 in the order given, padding
-    averaged in, so that a vector depends on the statements that happen to stand beside it. It is there to compare
-    with them.
+    ``mean`` averages over a statement's own tokens. ``padded-mean`` repeats the published notebooks: batches of 32 in
+    the order given, padding averaged in, so that a vector depends on the statements that happen to stand beside it.
+    It is there to compare with them. How many statements are in one forward pass here changes no vector of either
+    but in its last digits.
 
     :param texts: n statements
-    :param batch_size: most statements in one forward pass (of ``mean``)
+    :param batch_size: most statements in one forward pass
     :return: shape (n, hidden size), float32
     :raises ModelError: if a vector is not finite, or one statement does not fit into memory
     """
@@ -44,39 +45,37 @@ def embed(
     tokens, lengths = padded(
         loaded.tokenizer(list(texts))["input_ids"], pad=loaded.tokenizer.pad_token_id, side="right"
     )
-    is_own = np.arange(tokens.shape[1]) < lengths[:, None]
+    # tokens of each row that its vector is the mean of: with padded-mean, as many as the longest of its batch has
+    counted = lengths if pooling == "mean" else _longest_of_batch(lengths)
 
     def run(places: Places) -> None:
-        width = int(lengths[places].max())
-        ids, mask = (
-            torch.from_numpy(each[places, :width]).to(loaded.device)
-            for each in (tokens, is_own.astype(np.int64))
+        width = int(counted[places].max())
+        columns = np.arange(width)
+        ids, own, pooled_over = (
+            torch.from_numpy(each).to(loaded.device)
+            for each in (
+                tokens[places, :width],
+                (columns < lengths[places, None]).astype(np.int64),
+                columns < counted[places, None],
+            )
         )
         # without the LM head: its vocabulary-wide product is not needed
         body = loaded.model.get_decoder()
-        hidden = body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state.float()
-        if pooling == "padded-mean":
-            pooled = hidden.mean(dim=1)
-        else:
-            mask = mask.unsqueeze(-1)
-            # filled, not multiplied: what stands over padding may be no number, and 0 * nan is nan
-            pooled = hidden.masked_fill(mask == 0, 0).sum(dim=1) / mask.sum(dim=1)
-        vectors[places] = pooled.cpu().numpy()
+        hidden = body(input_ids=ids, attention_mask=own, use_cache=False).last_hidden_state.float()
+        # filled, not multiplied: what stands over padding may be no number, and 0 * nan is nan
+        total = hidden.masked_fill(~pooled_over.unsqueeze(-1), 0).sum(dim=1)
+        vectors[places] = (total / pooled_over.sum(dim=1, keepdim=True)).cpu().numpy()
 
     with torch.inference_mode(), dense_weights(loaded):
-        if pooling == "padded-mean":
-            for start in range(0, len(texts), NOTEBOOK_BATCH_SIZE):
-                run(np.arange(start, min(start + NOTEBOOK_BATCH_SIZE, len(texts))))
-        else:
-            room = tokens_at_once(
-                free_memory(loaded.device),
-                config=loaded.model.config,
-                dtype=loaded.dtype,
-                device_type=loaded.device.type,
-                longest=int(lengths.max()),
-                with_words=False,
-            )
-            in_batches(lengths, run=run, tokens=room, batch_size=batch_size, what="embedding")
+        room = tokens_at_once(
+            free_memory(loaded.device),
+            config=loaded.model.config,
+            dtype=loaded.dtype,
+            device_type=loaded.device.type,
+            longest=int(lengths.max()),
+            with_words=False,
+        )
+        in_batches(counted, run=run, tokens=room, batch_size=batch_size, what="embedding")
     if not np.isfinite(vectors).all():
         raise ModelError(
             "Embeddings",
@@ -85,3 +84,10 @@ def embed(
             remedy="Set dtype = 'bfloat16' or 'float32' for the model; float16 overflows in some models.",
         )
     return vectors
+
+
+def _longest_of_batch(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for each row the most tokens that a row of its batch in the notebooks has."""
+    starts = np.arange(0, len(lengths), NOTEBOOK_BATCH_SIZE)
+    longest = np.maximum.reduceat(lengths, starts)
+    return np.repeat(longest, NOTEBOOK_BATCH_SIZE)[: len(lengths)]

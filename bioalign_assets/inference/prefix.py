@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
+from bioalign_assets.inference.batches import no_room
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.packing import attention_window, other_layers
 
@@ -73,17 +74,23 @@ class SharedPrefix:
 
     @classmethod
     def of(cls, ids: Sequence[int], *, loaded: LoadedModel) -> "SharedPrefix":
-        """Return those of some tokens, which may be none."""
+        """Return those of some tokens, which may be none.
+
+        :raises ModelError: if they don't fit into the device's memory
+        """
         cache = DynamicCache()  # of plain layers: which tokens a window leaves is the mask's concern
         if ids:
             row = torch.tensor([ids], device=loaded.device)
             positions, mask = _seen(
                 torch.zeros(1, dtype=torch.int64), prefix=0, start=0, count=len(ids), loaded=loaded
             )
-            loaded.model(
-                input_ids=row, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True,
-                logits_to_keep=1,
-            )  # fmt: skip
+            try:
+                loaded.model(
+                    input_ids=row, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True,
+                    logits_to_keep=1,
+                )  # fmt: skip
+            except torch.OutOfMemoryError as error:
+                raise no_room(len(ids), error=error) from error
         return cls(states=tuple((layer.keys, layer.values) for layer in cache.layers), length=len(ids))
 
 

@@ -77,7 +77,7 @@ def test_no_room_for_one_row_is_told():
 def test_answers_and_embeddings_are_the_same_after_running_out_of_memory(monkeypatch):
     loaded = tiny_models.load("llama")
     expected = ask(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
-    vectors = embed(TEXTS, loaded=loaded)
+    vectors = {pooling: embed(TEXTS, loaded=loaded, pooling=pooling) for pooling in ("mean", "padded-mean")}
     step, body, failed = PromptBatch.next_logits, loaded.model.get_decoder(), []
 
     def failing(self, tokens):
@@ -98,8 +98,20 @@ def test_answers_and_embeddings_are_the_same_after_running_out_of_memory(monkeyp
     found = ask(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
     assert found.answer == expected.answer
     assert np.abs(found.p_true - expected.p_true).max() < 1e-5
-    assert np.abs(embed(TEXTS, loaded=loaded) - vectors).max() < 1e-5
-    assert len(failed) >= 4
+    for pooling, expected_vectors in vectors.items():
+        assert np.abs(embed(TEXTS, loaded=loaded, pooling=pooling) - expected_vectors).max() < 1e-5
+    assert len(failed) >= 6
+
+
+def test_no_room_for_the_common_beginning_is_told(monkeypatch):
+    loaded = tiny_models.load("llama")
+
+    def failing(**_more):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loaded.model, "forward", failing)
+    with pytest.raises(ModelError, match="no memory left for one statement of .* tokens.*nvidia-smi"):
+        ask(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
 
 
 @pytest.mark.parametrize("free", [0, 10_000, 10**6, 10**8])

@@ -79,12 +79,11 @@ def notebook(texts, loaded):
     return np.concatenate(vectors)
 
 
-def test_padded_mean_is_the_notebooks(loaded):
+@pytest.mark.parametrize("batch_size", [5, 32, "auto"])
+def test_padded_mean_is_the_notebooks(batch_size, loaded):
     texts = TEXTS * 2  # two batches, the second one short
     assert NOTEBOOK_BATCH_SIZE == 32 < len(texts)
-    found = embed(
-        texts, loaded=loaded, batch_size=5, pooling="padded-mean"
-    )  # its own batches, whatever is asked
+    found = embed(texts, loaded=loaded, batch_size=batch_size, pooling="padded-mean")
     assert np.abs(found - notebook(texts, loaded)).max() < 1e-5
 
 
