@@ -9,14 +9,15 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
-from typing import Any, Self
+from typing import Self
 
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._utils.interrupts import capture_interrupts
 from tqdm import tqdm
 
 from bioalign_assets.errors import BioAlignError, WarehouseError
@@ -60,14 +61,9 @@ class Hands:
         self._hands: list[_Hand] = []
 
     def __enter__(self) -> Self:
-        """Start the processes; they import what they need while the caller goes on."""
-        self._context.set_forkserver_preload(["bioalign_assets.preload"])
-        for _ in range(self._count):
-            ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=_work, args=(theirs, self._study, self._settings))
-            process.start()
-            theirs.close()  # else we would wait for an answer of a process that is gone
-            self._hands.append(_Hand(process=process, connection=ours))
+        """Let the fork server import what takes long, while the caller goes on."""
+        self._context.set_forkserver_preload(["bioalign_assets.preload", "dagster"])
+        ensure_running()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -77,12 +73,21 @@ class Hands:
                 hand.process.kill()
             else:
                 hand.process.terminate()  # which Dagster takes as an interrupt
+            hand.connection.close()  # for one that has ended its run meanwhile
         deadline = time.monotonic() + _TO_END_S
         for hand in self._hands:
             hand.process.join(max(0.0, deadline - time.monotonic()))
             hand.process.kill()
             hand.process.join()
         self._hands.clear()
+
+    def _start(self) -> None:
+        for _ in range(self._count):
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=_work, args=(theirs, self._study, self._settings))
+            process.start()
+            theirs.close()  # else we would wait for an answer of a process that is gone
+            self._hands.append(_Hand(process=process, connection=ours))
 
     def execute(self, runs: Sequence[PlannedRun]) -> Iterator[Outcome]:
         """Execute runs, each after those that make what it reads; give each as it ends.
@@ -93,13 +98,23 @@ class Hands:
         :param runs: what they come after is waited for if it is among them
         :raises WarehouseError: if a process was killed
         """
+        if not self._hands:
+            self._start()
         waiting = list(runs)
         failure: Outcome | None = None
-        with tqdm(total=len(runs), unit="run", file=terminal(), disable=None, leave=False) as bar:
+        with tqdm(
+            total=len(runs), unit="run", file=terminal(), disable=None, leave=False, dynamic_ncols=True
+        ) as bar:
             while waiting or self._busy:
                 self._hand_out(waiting)
                 bar.set_description(", ".join(planned.title for planned in self._under_way))
-                for outcome in self._ended():
+                try:
+                    ended = list(self._ended())
+                except (WarehouseError, RuntimeError):
+                    if failure is None:
+                        raise
+                    break  # the first error is the one to tell
+                for outcome in ended:
                     bar.update()
                     planned, told, _ = outcome
                     if isinstance(told, BioAlignError) and planned.may_fail:
@@ -128,6 +143,10 @@ class Hands:
                     hand.connection.send(run)
                 except OSError as error:
                     raise _killed(run) from error
+        if waiting and not self._busy:
+            raise RuntimeError(
+                f"nothing makes what these runs read: {', '.join(run.title for run in waiting)}"
+            )
 
     @property
     def _busy(self) -> list[_Hand]:
@@ -167,32 +186,42 @@ def _work(connection: Connection, study: Study, settings: Settings) -> None:
     end_with_parent()
     # Ctrl-C is for the caller, which then ends this process, and with it what Dagster started here
     os.setpgid(0, 0)
-    with suppress(DagsterExecutionInterruptedError):  # it has recorded the end of the run
+    warnings.simplefilter("ignore")  # as the command line does
+    # what the bars of two processes drew would fall on one line: the caller has one for all
+    keep_terminal(drawn=False)
+    # a request to end is heard at the next step of a run, not in the midst of recording one
+    with capture_interrupts(), suppress(KeyboardInterrupt):
         _execute_all(connection, study=study, settings=settings)
 
 
 def _execute_all(connection: Connection, *, study: Study, settings: Settings) -> None:
-    warnings.simplefilter("ignore")  # as the command line does
-    # what the bars of two processes drew would fall on one line: the caller has one for all
-    keep_terminal(drawn=False)
+    try:
+        run = _executor(study, settings=settings)
+    except Exception:  # noqa: BLE001 - told as the answer to the first request
+        error = _Broken(traceback.format_exc())
+        run = lambda _: error  # noqa: E731
+    with suppress(EOFError, OSError):  # the caller is gone, or has closed its end
+        while True:
+            connection.send(run(connection.recv()))
+
+
+def _executor(study: Study, *, settings: Settings) -> Callable[[PlannedRun], str | BioAlignError | _Broken]:
+    """Return what executes a run in this process and gives its id, or what went wrong."""
     from bioalign_assets.definitions import build_defs
     from bioalign_assets.instance import open_instance
 
     job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
     instance = open_instance(settings.warehouse)
-    while True:
+
+    def run(planned: PlannedRun) -> str | BioAlignError | _Broken:
         try:
-            planned = connection.recv()
-        except EOFError:  # the caller was killed
-            return
-        answer: Any
-        try:
-            answer = execute(planned, job=job, instance=instance, study=study)
+            return execute(planned, job=job, instance=instance, study=study)
         except BioAlignError as error:
-            answer = error
+            return error
         except Exception:  # noqa: BLE001 - the caller raises it
-            answer = _Broken(traceback.format_exc())
-        connection.send(answer)
+            return _Broken(traceback.format_exc())
+
+    return run
 
 
 def _killed(planned: PlannedRun) -> WarehouseError:

@@ -12,6 +12,7 @@ import traceback
 import warnings
 import webbrowser
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,11 @@ def demo(*, at_once: int | None) -> None:
     started = time.perf_counter()
     run_ids = []
     in_runs = 0.0
-    runs = run_study(study, settings=settings, at_once=at_once)
-    for number, (planned, run_id, seconds) in enumerate(runs, start=1):
-        console.print(f"  {number:2}/{total}  {planned.title:36} {seconds:6.1f} s", highlight=False)
-        run_ids.append(run_id)
-        in_runs += seconds
+    with closing(run_study(study, settings=settings, at_once=at_once)) as runs:
+        for number, (planned, run_id, seconds) in enumerate(runs, start=1):
+            console.print(f"  {number:2}/{total}  {planned.title:36} {seconds:6.1f} s", highlight=False)
+            run_ids.append(run_id)
+            in_runs += seconds
     wall = time.perf_counter() - started
     console.print()
     _print_leaderboard(settings, console=console)

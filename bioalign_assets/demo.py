@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -227,7 +227,7 @@ def runs_at_once(study: Study) -> int:
 
 def run_study(
     study: Study, *, settings: Settings, runs: Sequence[PlannedRun] | None = None, at_once: int = 1
-) -> Iterator[tuple[PlannedRun, str, float]]:
+) -> Generator[tuple[PlannedRun, str, float]]:
     """Materialise the whole study; give each run when it has succeeded, its id and wall time in s.
 
     :param runs: those to execute, in order; all of the plan by default
@@ -240,24 +240,13 @@ def run_study(
         instance = stack.enter_context(working_alone(study, settings=settings))
         hands = stack.enter_context(Hands(at_once, study=study, settings=settings)) if at_once > 1 else None
         job = build_defs(settings=settings, study=study).resolve_implicit_global_asset_job_def()
-
-        def one_by_one(wanted: Sequence[PlannedRun]) -> Iterator[Outcome]:
-            for planned in wanted:
-                if failed is not None and planned.needs_it:
-                    continue
-                started = time.perf_counter()
-                try:
-                    told: str | BioAlignError = execute(planned, job=job, instance=instance, study=study)
-                except BioAlignError as error:
-                    told = error
-                yield planned, told, time.perf_counter() - started
-
-        failed: BioAlignError | None = None
         wanted = plan(study, settings=settings, at_once=at_once) if runs is None else runs
-        if hands is None:
-            outcomes = one_by_one(wanted)
-        else:  # nothing goes beside the first one, and the processes are still importing what they need
-            outcomes = itertools.chain(one_by_one(wanted[:1]), hands.execute(wanted[1:]))
+        # nothing goes beside the first run; meanwhile the fork server imports what takes long
+        alone, beside = (wanted, []) if hands is None else (wanted[:1], wanted[1:])
+        outcomes = _one_by_one(alone, job=job, instance=instance, study=study)
+        if hands is not None:
+            outcomes = itertools.chain(outcomes, hands.execute(beside))
+        failed: BioAlignError | None = None
         for planned, told, seconds in outcomes:
             if not isinstance(told, BioAlignError):
                 yield planned, told, seconds
@@ -267,6 +256,23 @@ def run_study(
                 raise told
         if failed is not None:
             raise failed
+
+
+def _one_by_one(
+    runs: Sequence[PlannedRun], *, job: dg.JobDefinition, instance: dg.DagsterInstance, study: Study
+) -> Iterator[Outcome]:
+    """Execute runs in this process, in order; without one that may fail and does, leave out what needs it."""
+    lacks_it = False
+    for planned in runs:
+        if lacks_it and planned.needs_it:
+            continue
+        started = time.perf_counter()
+        try:
+            told: str | BioAlignError = execute(planned, job=job, instance=instance, study=study)
+        except BioAlignError as error:
+            told = error
+            lacks_it = True
+        yield planned, told, time.perf_counter() - started
 
 
 def stage_times(settings: Settings, *, run_ids: list[str]) -> list[StageTime]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
 from bioalign_assets.automation.settings_assets import changed_settings
 from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
-from bioalign_assets.instance import owner_tags
+from bioalign_assets.instance import hold_run, owner_tags
 from bioalign_assets.study import Study
 
 __all__ = ["PlannedRun", "execute"]
@@ -55,6 +55,7 @@ def execute(
     :param config: run configuration
     :raises StudyError: if the study file was changed meanwhile
     :raises BioAlignError: what the failing asset or its blocking checks said
+    :raises KeyboardInterrupt: if the run was interrupted
     """
     # the version of the settings that Dagster records must be that of the settings which are used
     if any(changed_settings(study, instance=instance)):
@@ -64,6 +65,9 @@ def execute(
             remedy="Run it again: what is finished stays, and what the change makes stale is run anew.",
         )  # fmt: skip
     run_id = str(uuid.uuid4())
+    hold_run(
+        instance, run_id
+    )  # before it is on record: a process that is killed at any moment is known to be gone
     try:
         job.execute_in_process(
             instance=instance,
@@ -74,6 +78,8 @@ def execute(
             tags={**owner_tags(), "bioalign/part": planned.title, **(tags or {})},
             raise_on_error=True,
         )
+    except DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error  # which it was, or a request to end; the run's end is on record
     except Exception as error:
         if isinstance(error, DagsterAssetCheckFailedError):
             raise _failed_checks(planned, run_id=run_id, instance=instance) from error

@@ -5,6 +5,8 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -104,8 +106,9 @@ def test_what_is_under_way_is_ended_before_an_error_is_told(ready):
     )  # before its pairs are there
     others = [run for run in runs if run.partition != "two"]
     assert len(others) == 3
+    later = [replace(run, after=run.after | {"lost"}) for run in others[1:]]
     with working_alone(study, settings=settings), Hands(2, study=study, settings=settings) as hands:
-        outcomes = list(hands.execute([others[0], lost, *others[1:]]))
+        outcomes = list(hands.execute([others[0], lost, *later]))
     assert [planned.title for planned, _, _ in outcomes] == [
         others[0].title,
         "lost",
@@ -159,6 +162,29 @@ def test_an_error_of_programming_comes_with_its_trace(ready):
         pytest.raises(RuntimeError, match=r"unknown:\nTraceback"),
     ):
         list(hands.execute([unknown, runs[0]]))
+
+
+def test_what_nothing_makes_is_told_at_once(ready):
+    study, settings, _ = ready
+    circle = [
+        PlannedRun(title="a", assets=("curation.pairs",), after=frozenset({"b"})),
+        PlannedRun(title="b", assets=("curation.pairs",), after=frozenset({"a"})),
+    ]
+    with (
+        Hands(1, study=study, settings=settings) as hands,
+        pytest.raises(RuntimeError, match="nothing makes what these runs read: a, b"),
+    ):
+        list(hands.execute(circle))
+
+
+def test_what_a_process_can_not_even_begin_is_told(make):
+    study, settings, runs = make()
+    settings = settings.model_copy(update={"warehouse": Path("/proc/no-such-place")})
+    with (
+        Hands(1, study=study, settings=settings) as hands,
+        pytest.raises(RuntimeError, match=r"CTD release:\nTraceback[\s\S]*no-such-place"),
+    ):
+        list(hands.execute(runs[:1]))
 
 
 def test_only_tiny_models_go_at_once(make):

@@ -9,6 +9,7 @@ file, and its log (``.wal``) bars everyone from a newer one under the same name.
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,9 @@ __all__ = [
 CATALOGUE = "bioalign.duckdb"
 _OWN_CATALOGUE = ".catalogue.duckdb"
 _FIRST_COMMIT = f"{0:020}.json"
+_COMMIT = re.compile(r"\d{20}\.json")
+_SOURCE = Path(__file__).read_text(encoding="utf-8")
+"""As this process runs it: a process that lives on while the file is replaced still writes the old form."""
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
@@ -98,10 +102,12 @@ def _build(path: Path, *, tables: Tables) -> None:
         for schema in TABLES.values():
             # looked at before the table is read: the next build sees a commit in between once more
             state = _newest_commit(tables.folder(schema))
+            if state is None:
+                tables.create(schema)
+                state = _newest_commit(tables.folder(schema))
             if state is not None and known.get(schema.full_name) == state:
                 continue
             delta = tables.create(schema)
-            state = state or _newest_commit(tables.folder(schema))
             files = files_of(delta, schema=schema)
             create_view(connection, schema=schema, files=list(files), root=tables.root)
             connection.execute("DELETE FROM catalogued WHERE table_name = ?", [schema.full_name])
@@ -123,7 +129,8 @@ def _newest_commit(folder: Path) -> str | None:
     log = folder / "_delta_log"
     try:
         first = (log / _FIRST_COMMIT).stat()
-        newest = max(path.name for path in log.iterdir() if path.name[:20].isdigit())
+        # whole names only: a commit is written under another name first, which a killed writer leaves there
+        newest = max(path.name for path in log.iterdir() if _COMMIT.fullmatch(path.name))
     except FileNotFoundError:
         return None
     return f"{newest} {first.st_ino} {first.st_mtime_ns}"
@@ -153,7 +160,7 @@ def _catalogued(connection: duckdb.DuckDBPyConnection, *, form: str) -> Mapping[
 
 def _form(root: Path) -> str:
     """Return a hash of all that the views depend on beside the files: schemas, place, and the code that writes them."""
-    parts = (repr(TABLES), str(root.absolute()), Path(__file__).read_text(encoding="utf-8"))
+    parts = (repr(TABLES), str(root.absolute()), _SOURCE)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

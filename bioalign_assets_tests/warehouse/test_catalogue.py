@@ -203,6 +203,34 @@ def test_a_table_that_was_deleted_and_made_anew_is_read_anew(filled):
     assert _ask(filled, _COUNT) == [(6,)]
 
 
+def test_a_commit_between_the_creation_and_the_reading_of_a_new_table_is_seen(tables, monkeypatch):
+    create, seen = Tables.create, []
+
+    def create_and_be_overtaken(self, schema):
+        table = create(self, schema)
+        if schema is CHANGES and not seen:
+            seen.append(schema)
+            tables.write(changes(), schema=CHANGES)
+        return table
+
+    monkeypatch.setattr(Tables, "create", create_and_be_overtaken)
+    rebuild_catalogue(tables)
+    rebuild_catalogue(tables)  # the one of the process that committed
+    assert _ask(tables, "SELECT count(*) FROM ctd.changes") == [(len(changes()),)]
+
+
+def test_what_a_killed_writer_left_in_the_log_hides_no_commit(filled):
+    filled.write(changes(), schema=CHANGES)
+    log = filled.folder(CHANGES) / "_delta_log"
+    newest = max(log.glob("*.json"))
+    # delta-rs writes a commit under such a name before it has its own
+    (log / f"{int(newest.stem) + 1:020}.json#1").write_text("")
+    rebuild_catalogue(filled)
+    filled.write(changes(n=1), schema=CHANGES)
+    rebuild_catalogue(filled)
+    assert _ask(filled, "SELECT count(*) FROM ctd.changes") == [(1,)]
+
+
 def test_views_that_other_code_wrote_are_all_written_anew(filled, renewed, monkeypatch):
     monkeypatch.setattr("bioalign_assets.warehouse.catalogue._form", lambda _: "another")
     rebuild_catalogue(filled)
