@@ -6,6 +6,7 @@ the daemon are (the warehouse is made for that), and trainings take turns in the
 
 import multiprocessing
 import os
+import threading
 import time
 import traceback
 import warnings
@@ -69,11 +70,9 @@ class Hands:
     def __exit__(self, *error: object) -> None:
         """End the processes; of a run that is under way, its end is recorded."""
         for hand in self._hands:
-            if hand.planned is None:
-                hand.process.kill()
-            else:
+            if hand.planned is not None:
                 hand.process.terminate()  # which Dagster takes as an interrupt
-            hand.connection.close()  # for one that has ended its run meanwhile
+            hand.connection.close()  # for one that is idle, or has ended its run meanwhile
         deadline = time.monotonic() + _TO_END_S
         for hand in self._hands:
             hand.process.join(max(0.0, deadline - time.monotonic()))
@@ -189,6 +188,8 @@ def _work(connection: Connection, study: Study, settings: Settings) -> None:
     warnings.simplefilter("ignore")  # as the command line does
     # what the bars of two processes drew would fall on one line: the caller has one for all
     keep_terminal(drawn=False)
+    # its own lock is a semaphore between processes, which Python complains of where this one is killed
+    tqdm.set_lock(threading.RLock())
     # a request to end is heard at the next step of a run, not in the midst of recording one
     with capture_interrupts(), suppress(KeyboardInterrupt):
         _execute_all(connection, study=study, settings=settings)
