@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
@@ -43,7 +43,8 @@ class _Hand:
     connection: Connection
     planned: PlannedRun | None = None
     """What it executes now"""
-    started: float = field(default_factory=time.perf_counter)
+    started: float = 0.0
+    """When it began that, on the clock of ``time.perf_counter``"""
 
 
 class Hands:

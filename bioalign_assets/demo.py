@@ -222,7 +222,9 @@ def runs_at_once(study: Study) -> int:
     evaluates. One where a published model is loaded: two don't fit a card.
     """
     is_tiny = all(model.tiny is not None for model in study.models.values())
-    return min(2, len(os.sched_getaffinity(0))) if is_tiny else 1
+    # macOS does not say which cores a process may use
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2, cores) if is_tiny else 1
 
 
 def run_study(

@@ -65,9 +65,8 @@ def execute(
             remedy="Run it again: what is finished stays, and what the change makes stale is run anew.",
         )  # fmt: skip
     run_id = str(uuid.uuid4())
-    hold_run(
-        instance, run_id
-    )  # before it is on record: a process that is killed at any moment is known to be gone
+    # before it is on record: whenever this process is killed, the run is known to have nobody
+    hold_run(instance, run_id)
     try:
         job.execute_in_process(
             instance=instance,

@@ -101,18 +101,15 @@ def test_the_tables_are_those_of_one_run_after_another(make):
 
 def test_what_is_under_way_is_ended_before_an_error_is_told(ready):
     study, settings, runs = ready
-    lost = PlannedRun(
-        title="lost", assets=("curation.profile",), partition="two"
-    )  # before its pairs are there
+    # before its pairs are there
+    lost = PlannedRun(title="lost", assets=("curation.profile",), partition="two")
     others = [run for run in runs if run.partition != "two"]
     assert len(others) == 3
     later = [replace(run, after=run.after | {"lost"}) for run in others[1:]]
     with working_alone(study, settings=settings), Hands(2, study=study, settings=settings) as hands:
         outcomes = list(hands.execute([others[0], lost, *later]))
-    assert [planned.title for planned, _, _ in outcomes] == [
-        others[0].title,
-        "lost",
-    ]  # nothing was begun after it
+    # nothing was begun after it
+    assert [planned.title for planned, _, _ in outcomes] == [others[0].title, "lost"]
     assert isinstance(outcomes[0][1], str)
     assert isinstance(outcomes[1][1], BioAlignError)
     assert "no rows for two" in str(outcomes[1][1])
