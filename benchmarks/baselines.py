@@ -21,10 +21,10 @@ from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.curation.classes import disease_classes
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.evaluation.baseline_rows import baseline_rows
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.study import load_study
+from bioalign_assets.study.datasets import DatasetSpec
+from bioalign_assets.study.evaluation import EvaluationSpec
 
 __all__ = ["main"]
 

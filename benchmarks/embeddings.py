@@ -21,7 +21,7 @@ from benchmarks.inference import prepared
 from benchmarks.side_by_side import machine, side_by_side
 from bioalign_assets.inference.embeddings import NOTEBOOK_BATCH_SIZE, embed
 from bioalign_assets.models.loading import LoadedModel
-from bioalign_assets.models.spec import TinyArchitecture
+from bioalign_assets.study.models import TinyArchitecture
 
 __all__ = ["main"]
 

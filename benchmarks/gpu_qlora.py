@@ -41,7 +41,7 @@ from benchmarks.gpu_qlora_way import SPACE, WAYS, run_way
 from benchmarks.random_nf4 import save_random_model
 from benchmarks.side_by_side import machine
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.training.samples import training_rows
 
 __all__ = ["main"]

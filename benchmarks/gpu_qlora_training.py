@@ -9,8 +9,8 @@ from benchmarks.gpu_qlora_way import SPACE, WAYS
 from benchmarks.ways import Timed, train_ours, train_stock, train_unsloth
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["train"]
 

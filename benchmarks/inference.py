@@ -7,14 +7,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
+from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import LoadedModel, load_base
-from bioalign_assets.models.spec import ModelSpec, TinyArchitecture
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.study.datasets import DatasetSpec
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec, TinyArchitecture
+from bioalign_assets.study.source import DemoRelease
 
 __all__ = ["Setting", "prepared"]
 

@@ -27,14 +27,15 @@ from benchmarks.curation import default_source
 from benchmarks.side_by_side import machine, ratio_of
 from benchmarks.ways import Timed, train_ours, train_stock
 from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
+from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import load_base
-from bioalign_assets.models.spec import ModelSpec, TinyArchitecture
+from bioalign_assets.study.datasets import DatasetSpec
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec, TinyArchitecture
+from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.training.samples import training_rows
-from bioalign_assets.training.spec import ExperimentSpec
 
 __all__ = ["main"]
 

@@ -26,7 +26,6 @@ from bioalign_assets.evaluation.edges import edge_cosines, edge_separation
 from bioalign_assets.evaluation.kg_separation import kg_separation
 from bioalign_assets.evaluation.probe_cv import cross_validated_probe
 from bioalign_assets.evaluation.rows import metric_generator
-from bioalign_assets.evaluation.spec import Pooling
 from bioalign_assets.inference.batches import BatchSize
 from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.inference.names import distinct_names
@@ -35,6 +34,7 @@ from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import LoadedModel, load_base
 from bioalign_assets.models.threads import reproducible_threads
 from bioalign_assets.study import Study, load_study
+from bioalign_assets.study.evaluation import Pooling
 
 __all__ = ["Setting", "figures", "main"]
 

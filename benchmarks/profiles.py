@@ -19,7 +19,7 @@ from benchmarks.side_by_side import machine
 from bioalign_assets.curation.classes import disease_classes
 from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.curation.profile import profile_dataset
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 
 __all__ = ["main"]
 

@@ -22,10 +22,10 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.qlora import lora_targets, train_adapter
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
-from bioalign_assets.training.spec import ExperimentSpec
 
 __all__ = ["StepClock", "Timed", "train_ours", "train_stock", "train_unsloth"]
 

@@ -23,7 +23,7 @@ def _processor_seconds() -> float:
 
 
 def _room(nodeid: str) -> str:
-    parts = nodeid.split("::")[0].split("/")[1:]
+    parts = nodeid.split("::", maxsplit=1)[0].split("/")[1:]
     return parts[0] if len(parts) > 1 else "(above the rooms)"
 
 

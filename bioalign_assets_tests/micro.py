@@ -10,12 +10,13 @@ import pytest
 from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
 from filelock import FileLock
 
-from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
+from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.definitions import build_defs
 from bioalign_assets.demo import plan, run_study
 from bioalign_assets.instance import open_instance
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
+from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.tables import Tables
 

@@ -21,7 +21,7 @@ from benchmarks.side_by_side import machine, side_by_side
 from benchmarks.ways import StepClock
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.models.loading import load_base
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests.micro import STUDY
 
 ROOT = Path(__file__).parents[1]

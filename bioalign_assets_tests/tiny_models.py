@@ -12,8 +12,8 @@ import torch
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import LoadedModel, load_base
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec
 
 torch.set_num_threads(1)  # more spin on a machine with few cores, and sums depend on their number
 

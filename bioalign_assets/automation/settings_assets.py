@@ -11,7 +11,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study
-from bioalign_assets.study_settings import SettingsGroup, settings_groups
+from bioalign_assets.study.inputs import SettingsGroup, settings_groups
 
 __all__ = ["build_settings_assets", "changed_settings", "observe_settings"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from bioalign_assets.ctd.download import public_form
-from bioalign_assets.ctd.synthetic import DemoRelease
+from bioalign_assets.study.source import DemoRelease
 
 __all__ = ["Sighting", "is_unchanged", "of_content", "of_demo", "of_validators", "stat_of", "validators_of"]
 

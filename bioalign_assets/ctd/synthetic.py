@@ -6,12 +6,9 @@ that still finds something is wrong. How pairs are drawn, and why so, stands in 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from bioalign_assets.ctd import synthetic_names as names
 from bioalign_assets.ctd.synthetic_draw import (
@@ -23,8 +20,9 @@ from bioalign_assets.ctd.synthetic_draw import (
 )
 from bioalign_assets.ctd.synthetic_file import write_report
 from bioalign_assets.errors import StudyError
+from bioalign_assets.study.source import DemoRelease
 
-__all__ = ["DemoRelease", "planted_compatibility", "write_demo_diseases", "write_demo_release"]
+__all__ = ["planted_compatibility", "write_demo_diseases", "write_demo_release"]
 
 _ASSOCIATION_COLUMNS = (
     "GeneSymbol", "GeneID", "DiseaseName", "DiseaseID", "DirectEvidence", "OmimIDs", "PubMedIDs",
@@ -41,49 +39,6 @@ _SHARE_WITH_OMIM_TOO = 0.03
 _SHARE_ALSO_MARKER = 0.14
 _ARTICLE_TAIL = 2.9
 _MOST_ARTICLES = 84
-
-
-class DemoRelease(BaseModel):
-    """What the demo release is drawn from. Two equal specifications give the same bytes.
-
-    :param genes: genes to draw from; one that gets no association is in no file, as in CTD
-    :param diseases: diseases to draw from, and rows for diseases in the demo vocabulary
-    :param associations: distinct associations, exactly
-    :param gene_families: families of genes, readable from the symbols
-    :param disease_classes: classes of diseases, readable from the names
-    :param strength: probability that an association is drawn from compatible pairs; else from all
-    :param gene_tail: exponent of the genes' degrees, 0 for equal expectations
-    :param disease_tail: exponent of the diseases' degrees
-    :param therapeutic_share: share of associations with therapeutic evidence
-    :param seed: of everything
-    :param report_created: date in the file's header, kept to the second
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    genes: int = Field(default=1200, ge=1, le=999_999)
-    diseases: int = Field(default=500, ge=1, le=999_999)
-    associations: int = Field(default=6000, ge=1)
-    gene_families: int = Field(default=8, ge=1, le=len(names.FAMILY_SYLLABLES))
-    disease_classes: int = Field(default=8, ge=1, le=len(names.CLASS_WORDS))
-    strength: float = Field(default=0.95, ge=0, le=1)
-    gene_tail: float = Field(default=1.0, ge=0, le=4)
-    disease_tail: float = Field(default=1.0, ge=0, le=4)
-    therapeutic_share: float = Field(default=0.065, ge=0, le=1)
-    seed: int = Field(default=42, ge=0)
-    report_created: AwareDatetime = datetime(2000, 1, 1, 12, tzinfo=UTC)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.gene_families > self.genes or self.disease_classes > self.diseases:
-            raise ValueError(
-                "each family needs a gene and each class a disease: fewer groups, or more members"
-            )
-        if self.associations > self.genes * self.diseases:
-            raise ValueError(
-                f"associations can't be more than the {self.genes * self.diseases} possible pairs"
-            )
-        return self
 
 
 @dataclass(frozen=True, kw_only=True)

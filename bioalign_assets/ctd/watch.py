@@ -28,8 +28,8 @@ from bioalign_assets.ctd.sighting import (
     stat_of,
     validators_of,
 )
-from bioalign_assets.ctd.synthetic import DemoRelease
 from bioalign_assets.errors import SourceError
+from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.warehouse.hashing import file_sha256
 
 __all__ = ["Sighting", "look"]

@@ -16,7 +16,6 @@ from bioalign_assets.curation.parts import entity_parts, pair_parts
 from bioalign_assets.curation.positives import published_positives, stable_positives
 from bioalign_assets.curation.promises import promises_kept
 from bioalign_assets.curation.quality import QUALITY_CHECKS
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.curation.splits import (
     Layout,
     published_entity_split,
@@ -25,6 +24,7 @@ from bioalign_assets.curation.splits import (
 )
 from bioalign_assets.curation.universe import Universe, universe_of
 from bioalign_assets.errors import CurationError
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["build_dataset"]

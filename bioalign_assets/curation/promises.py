@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.curation.classes import class_matrix
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.findings import Finding
+from bioalign_assets.study.datasets import DatasetSpec
 
 __all__ = ["NAMES", "classes_shared", "entities_held_out", "frequencies_match", "promises_kept", "unmatched"]
 

@@ -10,8 +10,8 @@ from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
 from bioalign_assets.models.fetching import cached
 from bioalign_assets.models.needs import gigabytes, scoring_bytes, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.study import Study
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.on_base import training_load
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables

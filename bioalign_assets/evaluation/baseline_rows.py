@@ -15,11 +15,11 @@ from bioalign_assets.evaluation.baselines import BASELINES, LINK_BASELINES
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.link_rows import link_estimates, scorer_ranks
 from bioalign_assets.evaluation.rows import _metric_rows, _table, _zero_shot_generators
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import labels_of
 from bioalign_assets.evaluation.zero_shot import zero_shot
 from bioalign_assets.inference.candidates import link_queries
 from bioalign_assets.inference.sample import Sampler, evaluation_sample, split_rows
+from bioalign_assets.study.evaluation import EvaluationSpec
 
 __all__ = ["LEAST_PART", "baseline_rows"]
 

@@ -34,8 +34,8 @@ from bioalign_assets.evaluation.paired import (
 from bioalign_assets.evaluation.probe_cv import FOLDS, out_of_fold_scores
 from bioalign_assets.evaluation.ranking import auprc_of_counts
 from bioalign_assets.evaluation.rows import _table, metric_generator
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.groups import grouped
 
 __all__ = ["COMPARED_METRICS", "LEAST_COMMON_ROWS", "comparison_rows"]

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from bioalign_assets.evaluation.edges import edge_cosines, edge_separation
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.rows import _GROUP, _groups, _metric_rows, _table, metric_generator
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
+from bioalign_assets.study.evaluation import EvaluationSpec
 
 __all__ = ["cosines_of_rows", "edge_rows"]
 

@@ -12,7 +12,6 @@ from bioalign_assets.evaluation.link_metrics import link_metric
 from bioalign_assets.evaluation.link_prediction import LINK_FIGURES, answer_rank, link_prediction
 from bioalign_assets.evaluation.rows import _groups, _metric_rows, _table, metric_generator
 from bioalign_assets.evaluation.scorer import PairScorer
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.inference.candidates import (
     CANDIDATE_SETS,
     TARGETS,
@@ -21,6 +20,7 @@ from bioalign_assets.inference.candidates import (
     Target,
     places_among,
 )
+from bioalign_assets.study.evaluation import EvaluationSpec
 
 __all__ = ["link_estimates", "link_rows", "scorer_ranks"]
 

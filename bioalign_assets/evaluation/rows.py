@@ -19,9 +19,9 @@ from bioalign_assets.evaluation.kg_separation import kg_separation
 from bioalign_assets.evaluation.metric import METRICS
 from bioalign_assets.evaluation.probe import embedding_probe
 from bioalign_assets.evaluation.probe_cv import FOLDS, cross_validated_probe
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.vectors import embedding_matrix, labels_of
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS, zero_shot
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.schemas import TABLES
 

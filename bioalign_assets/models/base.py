@@ -11,9 +11,9 @@ from bioalign_assets.models.loading import default_device
 from bioalign_assets.models.memory import total_memory
 from bioalign_assets.models.pretraining import TOKENIZER_SENTENCES, pretrain, pretraining_texts
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.models.tiny import build_tiny_model
 from bioalign_assets.models.tokenizers import train_tokenizer
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.hashing import files_sha256
 

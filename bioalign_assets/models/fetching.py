@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import Architecture
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["FILES", "PICKLED", "cache_folder", "cached", "fetch", "free_disk", "hub_error", "weight_files"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bioalign_assets.models.architecture import Architecture
 from bioalign_assets.models.needs import refuse_too_little, scoring_bytes
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["refuse_small_device", "refuse_to_score"]
 

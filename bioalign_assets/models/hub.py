@@ -15,7 +15,7 @@ from bioalign_assets.models.fetching import (
     weight_files,
 )
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.warehouse.hashing import files_sha256
 
 __all__ = ["recorded_commit", "resolve_hub_model"]

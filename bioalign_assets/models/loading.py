@@ -22,7 +22,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["LoadedModel", "compute_dtype", "default_device", "load_base", "load_tokenizer"]
 

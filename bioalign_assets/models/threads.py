@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["reproducible_threads"]
 

@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from bioalign_assets.models.spec import TinyArchitecture
+from bioalign_assets.study.models import TinyArchitecture
 
 __all__ = ["TINY_LONGEST_TEXT", "build_tiny_model"]
 

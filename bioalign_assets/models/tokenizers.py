@@ -13,7 +13,7 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from bioalign_assets.models.spec import TinyArchitecture
+from bioalign_assets.study.models import TinyArchitecture
 
 __all__ = ["VOCABULARY", "train_tokenizer"]
 

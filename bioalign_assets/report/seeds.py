@@ -13,7 +13,7 @@ import pyarrow as pa
 from scipy.stats import t
 
 from bioalign_assets.evaluation.metric import METRICS
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["METRIC_TABLES", "pooled_seeds", "seed_groups", "stored_figures"]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bioalign_assets.errors import ModelError
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
 
 __all__ = ["broken", "disk_told", "is_finite", "memory_told"]
 

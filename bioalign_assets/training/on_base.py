@@ -10,8 +10,9 @@ from bioalign_assets.models.backends.own_process import run_in_own_process
 from bioalign_assets.models.fits import refuse_small_device
 from bioalign_assets.models.needs import TrainingLoad, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
-from bioalign_assets.training.spec import MOST_SAMPLES_IN_A_ROW, ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.training.packing import MOST_SAMPLES_IN_A_ROW
 
 if TYPE_CHECKING:
     from bioalign_assets.training.qlora import Training

@@ -20,8 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["SharedPrefixCollator", "attention_window", "can_pack", "other_layers", "takes_places"]
+__all__ = [
+    "MOST_SAMPLES_IN_A_ROW",
+    "SharedPrefixCollator",
+    "attention_window",
+    "can_pack",
+    "other_layers",
+    "takes_places",
+]
 
+MOST_SAMPLES_IN_A_ROW = 32
+"""The mask grows with the square of a row; from about this many samples on, longer rows save next to nothing."""
 _IGNORED = -100
 
 

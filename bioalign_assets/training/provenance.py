@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bioalign_assets.errors import ProvenanceError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study, Variant
-from bioalign_assets.training.spec import NOT_IN_TRAINING, ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.spec import Reader
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -64,7 +65,7 @@ class AdapterProvenance(BaseModel):
 
 def experiment_sha256(spec: ExperimentSpec) -> str:
     """Return a hash of the settings that the training depends on (not of what is evaluated afterwards)."""
-    settings = spec.model_dump(mode="json", exclude=set(NOT_IN_TRAINING))
+    settings = spec.read_by(Reader.TRAINING)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

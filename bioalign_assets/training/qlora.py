@@ -24,12 +24,12 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.backends.base import Backend
 from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.checkpoints import Checkpoints
 from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
 from bioalign_assets.training.log import log_table, resumed_after
 from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
-from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.training.trainer import build_trainer, is_packed, passes_of
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.hashing import files_sha256

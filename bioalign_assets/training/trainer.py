@@ -15,14 +15,15 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PrinterCallbac
 from trl import SFTConfig, SFTTrainer
 
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
 from bioalign_assets.training.packing import (
+    MOST_SAMPLES_IN_A_ROW,
     SharedPrefixCollator,
     attention_window,
     can_pack,
     takes_places,
 )
-from bioalign_assets.training.spec import MOST_SAMPLES_IN_A_ROW, ExperimentSpec
 
 __all__ = ["PackedTrainer", "build_trainer", "is_packed", "passes_of"]
 

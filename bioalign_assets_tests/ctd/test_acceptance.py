@@ -12,8 +12,9 @@ from bioalign_assets.ctd.acceptance import InForce, blocked_folder, blocked_rele
 from bioalign_assets.ctd.blocked import keep_aside
 from bioalign_assets.ctd.ingest import Ingested, Refused, in_force_of, ingest, was_accepted
 from bioalign_assets.ctd.source import fetched
-from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
+from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.errors import ReleaseError, SourceError
+from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.ctd.ctd_files import COLUMNS, DATE, FULL_COLUMNS, block, save, table
 

@@ -14,8 +14,9 @@ from bioalign_assets.ctd import source as source_module
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.report_kind import DISEASES
 from bioalign_assets.ctd.source import fetch
-from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_diseases, write_demo_release
+from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.errors import ReleaseError, SourceError
+from bioalign_assets.study.source import DemoRelease
 from bioalign_assets_tests.ctd.ctd_files import ROWS, block, save, table
 
 SPEC = DemoRelease(genes=40, diseases=20, associations=60)

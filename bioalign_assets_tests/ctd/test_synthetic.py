@@ -11,12 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from bioalign_assets.ctd.diseases import read_diseases
 from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.synthetic import (
-    DemoRelease,
-    planted_compatibility,
-    write_demo_diseases,
-    write_demo_release,
-)
+from bioalign_assets.ctd.synthetic import planted_compatibility, write_demo_diseases, write_demo_release
 from bioalign_assets.ctd.synthetic_draw import (
     compatibility,
     deal_groups,
@@ -26,6 +21,7 @@ from bioalign_assets.ctd.synthetic_draw import (
 )
 from bioalign_assets.ctd.synthetic_names import CLASS_WORDS, FAMILY_SYLLABLES, FIRST_GENE_ID, FIRST_PUBMED_ID
 from bioalign_assets.errors import StudyError
+from bioalign_assets.study.source import DemoRelease
 
 NULL = {"strength": 0.0, "gene_tail": 0.0, "disease_tail": 0.0}
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from bioalign_assets.curation import dataset as dataset_module
 from bioalign_assets.curation.identity import pair_ids
 from bioalign_assets.curation.quality import QUALITY_CHECKS
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.errors import CurationError
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.curation.helpers import SCHEMA, associations, build, synthetic

@@ -8,8 +8,8 @@ import pytest
 from bioalign_assets.curation.fairness_figures import frequencies, rows_by_class, unseen_parts
 from bioalign_assets.curation.parts import UNSEEN
 from bioalign_assets.curation.promises import unmatched
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.plotting import MAX_PNG_BYTES, png
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets_tests.curation.helpers import build, classes_of
 
 KINDS = {

@@ -14,7 +14,7 @@ from bioalign_assets.curation.figures import (
     text_lengths_by_label,
 )
 from bioalign_assets.curation.profile import evidence_counts, most_frequent
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets_tests.curation.helpers import associations
 
 

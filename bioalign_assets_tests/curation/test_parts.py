@@ -3,9 +3,9 @@ import pytest
 
 from bioalign_assets.curation.parts import UNSEEN, entity_parts, pair_parts
 from bioalign_assets.curation.positives import stable_positives
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.curation.universe import universe_of
 from bioalign_assets.errors import CurationError
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets_tests.curation.helpers import associations, build, synthetic
 
 HELD = DatasetSpec(name="held", sampler="stable", split="entity", held_out_share=0.3)

@@ -12,7 +12,7 @@ from bioalign_assets.curation.profile import (
     profile_dataset,
     text_lengths,
 )
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.curation.helpers import build, classes_of
 

@@ -7,7 +7,7 @@ from bioalign_assets.curation.promises import (
     frequencies_match,
     promises_kept,
 )
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets_tests.curation.helpers import CLASSES, build, classes_of
 
 MATCHED = DatasetSpec(name="matched", sampler="stable", split="pair", negatives="degree-matched")

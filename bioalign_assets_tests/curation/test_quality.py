@@ -12,7 +12,7 @@ from bioalign_assets.curation.quality import (
     text_form,
     unique_pairs,
 )
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
 
 SCHEMA = TABLES["curation.pairs"].arrow

@@ -15,10 +15,10 @@ from bioalign_assets.curation.positives import published_positives, stable_posit
 from bioalign_assets.curation.profile import profile_dataset
 from bioalign_assets.curation.quality import QUALITY_CHECKS
 from bioalign_assets.curation.rewiring import degree_matched
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.curation.splits import published_entity_split
 from bioalign_assets.curation.universe import universe_of
 from bioalign_assets.evaluation.popularity import popularity
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets_tests.curation.helpers import SCHEMA, build
 from bioalign_assets_tests.curation.reference import paper_split, rows_of
 

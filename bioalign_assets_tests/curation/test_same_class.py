@@ -12,9 +12,9 @@ from bioalign_assets.curation.classes import class_matrix, disease_classes
 from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.curation.positives import stable_positives
 from bioalign_assets.curation.same_class import same_class
-from bioalign_assets.curation.spec import DatasetSpec
 from bioalign_assets.curation.universe import universe_of
 from bioalign_assets.errors import CurationError
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.curation.helpers import CLASSES, associations, classes_of, synthetic
 

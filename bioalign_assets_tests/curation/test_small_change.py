@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_release
+from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
+from bioalign_assets.study.source import DemoRelease
 from bioalign_assets_tests.curation.helpers import SCHEMA, build
 
 SHARE = 0.005

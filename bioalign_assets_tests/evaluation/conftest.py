@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.spec import DatasetSpec
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets_tests.evaluation._real import read_associations
 
 

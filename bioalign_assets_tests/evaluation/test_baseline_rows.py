@@ -11,9 +11,9 @@ from bioalign_assets.evaluation.baseline_rows import LEAST_PART, baseline_rows
 from bioalign_assets.evaluation.baselines import BASELINES, LINK_BASELINES
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.link_metrics import LINK_METRICS
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS
 from bioalign_assets.inference.sample import evaluation_sample
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import pairs, popular_pairs
 

@@ -15,7 +15,7 @@ from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.metric import METRICS
 from bioalign_assets.evaluation.quality import changes_are_in_range
 from bioalign_assets.evaluation.rows import probe_rows, separation_rows, zero_shot_rows
-from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import answers, named_study
 

@@ -12,7 +12,7 @@ from bioalign_assets.evaluation import edges as module
 from bioalign_assets.evaluation.edge_rows import cosines_of_rows, edge_rows
 from bioalign_assets.evaluation.edges import edge_cosines, edge_replicates, edge_separation
 from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import named_study
 

@@ -14,7 +14,6 @@ from sklearn.metrics import silhouette_score
 from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.figures import confusion_matrix, tsne_pair
 from bioalign_assets.evaluation.rows import cluster_rows
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.plotting import (
     LABEL_COLOURS,
     MAX_PNG_BYTES,
@@ -23,6 +22,7 @@ from bioalign_assets.plotting import (
     markdown_image,
     png,
 )
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets_tests.evaluation._make import answers, embeddings
 
 SPEC = EvaluationSpec(resamples=100, map_size=60)

@@ -13,8 +13,8 @@ from bioalign_assets.evaluation.link_metrics import HITS_AT, LINK_METRICS, link_
 from bioalign_assets.evaluation.link_prediction import LINK_FIGURES, answer_rank, link_prediction
 from bioalign_assets.evaluation.link_rows import link_rows, scorer_ranks
 from bioalign_assets.evaluation.metric import METRICS
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.inference.candidates import link_queries
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import popular_pairs, rankings
 

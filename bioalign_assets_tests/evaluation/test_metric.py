@@ -23,7 +23,7 @@ from bioalign_assets.evaluation.rows import (
     separation_rows,
     zero_shot_rows,
 )
-from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets_tests.evaluation._make import answers, embeddings, named_study, popular_pairs, rankings
 
 SPEC = EvaluationSpec(sample_size=60, resamples=100, map_size=30, link_queries=8, link_candidates=5)

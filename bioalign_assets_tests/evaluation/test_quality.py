@@ -11,8 +11,8 @@ from bioalign_assets.evaluation.quality import (
     ranks_are_in_range,
 )
 from bioalign_assets.evaluation.rows import zero_shot_rows
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import answers, embeddings, rankings
 

@@ -14,8 +14,8 @@ from bioalign_assets.evaluation.rows import (
     separation_rows,
     zero_shot_rows,
 )
-from bioalign_assets.evaluation.spec import EvaluationSpec
 from bioalign_assets.evaluation.zero_shot import ZERO_SHOT_METRICS
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import answers, embeddings

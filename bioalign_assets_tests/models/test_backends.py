@@ -14,7 +14,7 @@ from bioalign_assets.models.backends.choose import backend_of, refuse_absent_uns
 from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.backends.unsloth_backend import UnslothBackend
 from bioalign_assets.models.loading import load_base
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.adapters import with_adapter
 from bioalign_assets.training.on_base import train_on_base, training_load
 from bioalign_assets.training.qlora import train_adapter

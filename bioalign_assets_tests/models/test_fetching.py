@@ -8,7 +8,7 @@ import pytest
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models import fetching
 from bioalign_assets.models.hub import recorded_commit, resolve_hub_model
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
 from bioalign_assets_tests.models.local_hub import LocalHub
 from bioalign_assets_tests.models.test_hub import COMMIT, OLDER, REPO, pickled

@@ -25,7 +25,7 @@ from bioalign_assets.models import fetching
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.models.loading import load_base
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
 
 COMMIT, OLDER = "a1" * 20, "b2" * 20

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.loading import compute_dtype, load_base
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
 
 

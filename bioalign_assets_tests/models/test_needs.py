@@ -18,9 +18,9 @@ from bioalign_assets.models.needs import (
     training_bytes,
 )
 from bioalign_assets.study import load_study
+from bioalign_assets.study.experiments import LINEAR_LAYERS
 from bioalign_assets.training.on_base import training_load
 from bioalign_assets.training.qlora import lora_targets
-from bioalign_assets.training.spec import LINEAR_LAYERS
 from bioalign_assets_tests import tiny_models
 
 _MISTRAL = {

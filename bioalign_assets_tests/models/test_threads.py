@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bioalign_assets.models.spec import ModelSpec
 from bioalign_assets.models.threads import reproducible_threads
+from bioalign_assets.study.models import ModelSpec
 
 
 @pytest.fixture(autouse=True)

@@ -133,7 +133,7 @@ def test_paper_files_are_of_one_dataset(micro, tmp_path):
 def test_the_published_test_file_comes_out_byte_for_byte(real_data: Path, tmp_path):
     from bioalign_assets.ctd.release import read_associations
     from bioalign_assets.curation.dataset import build_dataset
-    from bioalign_assets.curation.spec import DatasetSpec
+    from bioalign_assets.study.datasets import DatasetSpec
 
     (release,) = (real_data / "ctd").glob("CTD_curated_genes_diseases.*.csv")
     spec = DatasetSpec(name="published", sampler="published", split="pair")

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 
 from bioalign_assets.demo import plan
 from bioalign_assets.evaluation.baselines import BASELINES
-from bioalign_assets.study_settings import settings_groups
+from bioalign_assets.study.inputs import settings_groups
 from bioalign_assets.warehouse.catalogue import catalogue_path
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES

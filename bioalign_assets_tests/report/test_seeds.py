@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bioalign_assets.report.seeds import METRIC_TABLES, pooled_seeds, seed_groups, stored_figures
 from bioalign_assets.study import BUILT_IN_STUDIES, load_study
-from bioalign_assets.training.spec import ExperimentSpec
+from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.report._make import figure, warehouse
 

@@ -12,11 +12,11 @@ from peft import LoraConfig, get_peft_model
 from transformers import DataCollatorForSeq2Seq
 
 from bioalign_assets.curation.prompts import PROMPTS
+from bioalign_assets.study.experiments import LINEAR_LAYERS
 from bioalign_assets.training import trainer
 from bioalign_assets.training.packing import SharedPrefixCollator, attention_window, can_pack, takes_places
 from bioalign_assets.training.qlora import lora_targets, train_adapter
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
-from bioalign_assets.training.spec import LINEAR_LAYERS
 from bioalign_assets_tests import tiny_models
 
 

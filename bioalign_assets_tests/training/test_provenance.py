@@ -9,6 +9,7 @@ import pytest
 from bioalign_assets.errors import ModelError, ProvenanceError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study
+from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.adapters import adapter_row, adapter_sha256, verify_adapter
 from bioalign_assets.training.provenance import (
     AdapterProvenance,
@@ -18,7 +19,6 @@ from bioalign_assets.training.provenance import (
     stored_provenance,
     verify_provenance,
 )
-from bioalign_assets.training.spec import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests import tiny_models
 

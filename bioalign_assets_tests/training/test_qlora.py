@@ -17,11 +17,11 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.answers import ask
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import load_base
+from bioalign_assets.study.experiments import LINEAR_LAYERS
 from bioalign_assets.training import qlora, trainer
 from bioalign_assets.training.adapters import adapter_sha256, with_adapter
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.qlora import lora_targets, train_adapter
-from bioalign_assets.training.spec import LINEAR_LAYERS
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests import tiny_models
 

@@ -4,7 +4,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from bioalign_assets.errors import ModelError
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 if TYPE_CHECKING:
     from bioalign_assets.models.backends.base import Backend

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from bioalign_assets.models.fits import refuse_to_score
 from bioalign_assets.models.loading import LoadedModel, load_base
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["TransformersBackend"]
 

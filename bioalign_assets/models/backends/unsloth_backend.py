@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.loading import LoadedModel, compute_dtype, default_device, load_tokenizer
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.models.spec import ModelSpec
+from bioalign_assets.study.models import ModelSpec
 
 __all__ = ["UnslothBackend"]
 

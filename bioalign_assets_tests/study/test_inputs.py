@@ -3,7 +3,7 @@
 import pytest
 
 from bioalign_assets.study import BUILT_IN_STUDIES, load_study
-from bioalign_assets.study_settings import settings_groups
+from bioalign_assets.study.inputs import settings_groups
 from bioalign_assets_tests.micro import STUDY
 
 

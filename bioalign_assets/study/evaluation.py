@@ -1,10 +1,10 @@
 """What a researcher sets about the evaluation: the section ``[evaluation]`` of the study file."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from bioalign_assets.evaluation.intervals import CONFIDENCE
+from bioalign_assets.study.spec import ReadBy, Reader, Spec
 
 __all__ = ["SAMPLE_SIZE", "EvaluationSpec", "Pooling", "Prompt", "SampleSize"]
 
@@ -15,37 +15,47 @@ SAMPLE_SIZE = 1000
 """Test rows that are scored where models run on a CPU and the study file says nothing else, as in the paper."""
 
 
-class EvaluationSpec(BaseModel):
+_ASKED_AND_MEASURED = ReadBy(Reader.INFERENCE, Reader.EVALUATION)
+_ASKED = ReadBy(Reader.INFERENCE)
+_MEASURED = ReadBy(Reader.EVALUATION)
+_RANKED = ReadBy(Reader.LINKS)
+
+
+class EvaluationSpec(Spec):
     """How many rows are scored, which draws are made, and how.
 
     The confidence of the intervals is no setting: the tables' columns say 95%.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    confidence: ClassVar[float] = CONFIDENCE
-
-    sample_size: SampleSize = Field(
+    sample_size: Annotated[SampleSize, _ASKED_AND_MEASURED] = Field(
         default="auto",
         description="Test rows that each model scores: a number, all, or auto (all where the study has a published "
         "model, which needs a GPU; 1,000 where every model is a tiny one)",
     )
     # the upper bound is that of scikit-learn's and pandas' random states
-    seed: int = Field(default=42, ge=0, lt=2**32, description="Seed of the sample, bootstrap, split and map")
-    resamples: int = Field(default=1000, ge=100, description="Bootstrap resamples behind each interval")
-    pooling: Pooling = Field(
+    seed: Annotated[int, _ASKED_AND_MEASURED] = Field(
+        default=42, ge=0, lt=2**32, description="Seed of the sample, bootstrap, split and map"
+    )
+    resamples: Annotated[int, _MEASURED] = Field(
+        default=1000, ge=100, description="Bootstrap resamples behind each interval"
+    )
+    pooling: Annotated[Pooling, _ASKED] = Field(
         default="mean", description="mean over the tokens; padded-mean repeats the notebooks' flaw"
     )
-    prompts: tuple[Prompt, ...] = Field(default=("unseen",), min_length=1, description="Prompts to ask")
-    link_queries: int = Field(default=100, ge=1, description="Held-out true pairs whose answer is ranked")
-    link_candidates: int = Field(
+    prompts: Annotated[tuple[Prompt, ...], _ASKED] = Field(
+        default=("unseen",), min_length=1, description="Prompts to ask"
+    )
+    link_queries: Annotated[int, _RANKED] = Field(
+        default=100, ge=1, description="Held-out true pairs whose answer is ranked"
+    )
+    link_candidates: Annotated[int, _RANKED] = Field(
         default=100, ge=1, description="Wrong answers that are drawn for each ranking, beside the true one"
     )
-    link_exact: bool = Field(
+    link_exact: Annotated[bool, _RANKED] = Field(
         default=False,
         description="Whether language models rank all candidates too (baselines always do): thousands a query",
     )
-    map_size: int = Field(default=400, ge=20, description="Rows on the t-SNE map")
+    map_size: Annotated[int, _MEASURED] = Field(default=400, ge=20, description="Rows on the t-SNE map")
 
     @field_validator("sample_size", mode="before")
     @classmethod

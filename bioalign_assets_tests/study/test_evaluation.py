@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bioalign_assets.evaluation.spec import EvaluationSpec
+from bioalign_assets.study.evaluation import EvaluationSpec
 
 
 def test_defaults_are_the_papers_words():
@@ -11,7 +11,7 @@ def test_defaults_are_the_papers_words():
     assert (spec.sample_size, spec.seed, spec.resamples, spec.map_size) == ("auto", 42, 1000, 400)
     assert spec.most_rows == 1000
     assert (spec.link_queries, spec.link_candidates, spec.link_exact) == (100, 100, False)
-    assert (spec.pooling, spec.prompts, spec.confidence) == ("mean", ("unseen",), 0.95)
+    assert (spec.pooling, spec.prompts) == ("mean", ("unseen",))
 
 
 def test_lists_from_toml_are_taken():

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from bioalign_assets.curation.negatives import PUBLISHED, STABLE
-from bioalign_assets.curation.spec import DatasetSpec, NegativeStrategy
+from bioalign_assets.study.datasets import DatasetSpec, NegativeStrategy
 
 GOOD = {"name": "published", "sampler": "published", "split": "pair"}
 

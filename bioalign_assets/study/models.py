@@ -1,42 +1,46 @@
 """What a study file says about a base model."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from bioalign_assets.study.spec import ReadBy, Reader, Spec, not_read
 
 __all__ = ["ModelSpec", "TinyArchitecture"]
 
 TinyArchitecture = Literal["llama", "mistral", "phi3"]
 
 
-class ModelSpec(BaseModel):
+_IS = ReadBy(Reader.MODELS)
+_RUNS = ReadBy(Reader.TRAINING, Reader.INFERENCE)
+
+
+class ModelSpec(Spec):
     """One entry of ``[models.<name>]``: a published model or a tiny one that is built here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repo_id: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    repo_id: Annotated[str | None, _IS] = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """Identifier on the model hub, such as ``unsloth/Phi-3-mini-4k-instruct``."""
-    revision: str = Field(default="main", min_length=1)
+    revision: Annotated[str, _IS] = Field(default="main", min_length=1)
     """Commit of the model, or a branch that is resolved once, when ``models.base`` is first materialised."""
-    tiny: TinyArchitecture | None = None
+    tiny: Annotated[TinyArchitecture | None, _IS] = None
     """Architecture of a tiny model that is built and pre-trained here, instead of ``repo_id``."""
-    pretraining_steps: int = Field(default=100, ge=0, le=100_000)
+    pretraining_steps: Annotated[int, _IS] = Field(default=100, ge=0, le=100_000)
     """Steps of the tiny model's pre-training on names and sentence forms (never on labels)."""
-    seed: int = Field(default=42, ge=0, lt=2**32)
+    seed: Annotated[int, _IS] = Field(default=42, ge=0, lt=2**32)
     """Seed of a tiny model's weights and pre-training."""
-    role: Literal["tuned", "benchmark"] = "tuned"
+    role: Annotated[Literal["tuned", "benchmark"], _IS] = "tuned"
     """``tuned`` models are fine-tuned by the experiments, a ``benchmark`` model only ever runs untuned."""
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    dtype: Annotated[Literal["auto", "bfloat16", "float16", "float32"], _RUNS] = "auto"
     """Compute type; ``auto`` is bfloat16 where the card has it, float16 on older cards, float32 on a CPU."""
-    quantisation: Literal["nf4", "none"] = "nf4"
+    quantisation: Annotated[Literal["nf4", "none"], _IS] = "nf4"
     """How the base weights are held in memory."""
-    prompt: Literal["plain", "chat"] = "plain"
+    prompt: Annotated[Literal["plain", "chat"], ReadBy(Reader.INFERENCE)] = "plain"
     """Whether a test prompt is given as it is or inside the model's chat template."""
-    backend: Literal["auto", "transformers", "unsloth"] = "auto"
+    backend: Annotated[Literal["auto", "transformers", "unsloth"], ReadBy(Reader.TRAINING)] = "auto"
     """What trains the model (docs/models.md); ``auto`` is ``transformers``, on every machine."""
-    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"
+    attention: Annotated[Literal["auto", "sdpa", "flash_attention_2", "eager"], _RUNS] = "auto"
     """Implementation of attention; ``auto`` is PyTorch's own (``sdpa``), the one that packed training works with."""
-    batch_size: int | Literal["auto"] = "auto"
+    batch_size: Annotated[int | Literal["auto"], not_read("batches change no figure")] = "auto"
     """Most statements in one forward pass when embedding and answering; ``auto``: as many as memory has room for."""
 
     @field_validator("batch_size", mode="before")
@@ -59,3 +63,13 @@ class ModelSpec(BaseModel):
     def trained_by(self) -> Literal["transformers", "unsloth"]:
         """The backend that trains the model: ``auto`` is decided here, not by what a machine has."""
         return "unsloth" if self.backend == "unsloth" else "transformers"
+
+    def as_run(self) -> dict[str, Any]:
+        """Return the settings as they work: ``auto`` is what it takes, and PyTorch's own attention goes unsaid."""
+        settings = super().as_run() | {"backend": self.trained_by}
+        if self.attention in {
+            "auto",
+            "sdpa",
+        }:  # as it was before there was a choice: nothing becomes stale by that
+            del settings["attention"]
+        return settings
