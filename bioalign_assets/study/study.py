@@ -87,7 +87,7 @@ class Study(Spec):
                     f"{where}: the experiment without train_on, and only that one, is called {UNTUNED}"
                 )
             if experiment.train_on is not None and experiment.train_on not in self.datasets:
-                problems.append(unknown_name(f"{where}.train_on", experiment.train_on, self.datasets))
+                problems.append(unknown_name(f"{where}.train_on", experiment.train_on, allowed=self.datasets))
             problems += [
                 unknown_name(f"{where}.evaluate_on", dataset, allowed=self.datasets)
                 for dataset in experiment.evaluate_on
