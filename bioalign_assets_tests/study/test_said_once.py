@@ -121,7 +121,7 @@ def test_a_wrong_setting_is_told_where_it_stands_and_not_of_all_that_are_like_it
 @pytest.mark.parametrize(
     ("name", "variants", "digest"),
     [
-        ("demo", 20, "8de43b20a1edc18ead2b4c3204fcbf83da2d12944877902602281f120035a8fb"),
+        ("demo", 19, "8de43b20a1edc18ead2b4c3204fcbf83da2d12944877902602281f120035a8fb"),
         ("paper", 55, "4debffc01eb880c6b3533d248c67632321c2b3ce0acf06a71b050277ccd2bd94"),
     ],
 )
