@@ -25,13 +25,13 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+from bioalign_assets.automation.staleness import ordered_partitions, partition_states
+from bioalign_assets.instance import dagster_home, open_instance
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from benchmarks.side_by_side import machine
-from bioalign_assets.automation.staleness import ordered_partitions, partition_states
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.instance import dagster_home, open_instance
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.study.source import DemoRelease

@@ -11,27 +11,28 @@ import time
 import traceback
 import warnings
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import duckdb
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from bioalign_assets.automation.shown import (
-    refresh_line,
-    refresh_summary,
+from bioalign_assets.curation.paper_files import write_paper_files
+from bioalign_assets.errors import BioAlignError
+from bioalign_assets.execution.output import (
     refused_releases,
     status_summary,
     status_table,
+    step_line,
+    steps_summary,
 )
-from bioalign_assets.curation.paper_files import write_paper_files
-from bioalign_assets.errors import BioAlignError
 from bioalign_assets.report.publish import newest_page
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
@@ -42,6 +43,10 @@ from bioalign_assets.warehouse.export import export_database
 from bioalign_assets.warehouse.questions import answer, converse
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
+
+if TYPE_CHECKING:  # the commands that need neither start without Dagster
+    from bioalign_assets.execution.processes import Workplace
+    from bioalign_assets.execution.walk import Step
 
 __all__ = ["cli", "main"]
 
@@ -59,38 +64,71 @@ def cli() -> None:
     """BioAlign: does fine-tuning make a language model's geometry agree with a biomedical knowledge graph?"""
 
 
-@cli.command()
-@click.option(
+_AT_ONCE = click.option(
     "--at-once", type=click.IntRange(min=1),
     help="Runs at once, each in a process of its own; by default 2 where all models are tiny, else 1.",
 )  # fmt: skip
-def demo(*, at_once: int | None) -> None:
-    """Materialise the whole study through Dagster, once, and print the leaderboard."""
-    from bioalign_assets.demo import plan, run_study, runs_at_once, stage_times
+_ADOPT = click.option(
+    "--adopt", is_flag=True, help="Let the warehouse belong to this study from now on, if it is another's."
+)
+
+
+@cli.command()
+@_AT_ONCE
+@_ADOPT
+def demo(*, at_once: int | None, adopt: bool) -> None:
+    """Make the study once, what is missing or stale of it, and print the leaderboard."""
+    from bioalign_assets.execution.uses import demo as make_demo
+    from bioalign_assets.execution.uses import runs_at_once, stage_times
+
+    keep_terminal()
+    workplace = _workplace(adopt=adopt)
+    console, settings, study = _console(), workplace.settings, workplace.study
+    console.print(f"[bold]{study.title}[/bold]")
+    console.print(
+        f"CTD release: {settings.ctd_source or study.source.ctd}    warehouse: {settings.warehouse}",
+        highlight=False,
+    )
+    started = time.perf_counter()
+    steps = _told(make_demo(workplace, at_once=at_once), console=console)
+    wall = time.perf_counter() - started
+    console.print()
+    _raise_failed(steps, what="bioalign demo")
+    _print_leaderboard(settings, console=console)
+    runs = [step for step in steps if step.run_id]
+    if runs:
+        times = stage_times(settings, run_ids=[step.run_id for step in runs])
+        in_runs = sum(step.seconds for step in runs)
+        console.print(_times_table(times, in_runs=in_runs, wall=wall, at_once=at_once or runs_at_once(study)))
+    console.print(_where_next(settings), highlight=False)
+
+
+@cli.command()
+@click.option(
+    "--variant", "variants", metavar="NAME", multiple=True, help="This variant, <model>@<experiment>."
+)
+@click.option("--model", "models", metavar="NAME", multiple=True, help="All variants of this model.")
+@click.option("--dataset", "datasets", metavar="NAME", multiple=True, help="This dataset.")
+@_AT_ONCE
+@_ADOPT
+def run(
+    *,
+    variants: Sequence[str],
+    models: Sequence[str],
+    datasets: Sequence[str],
+    at_once: int | None,
+    adopt: bool,
+) -> None:
+    """Make what is missing or stale of the study, or of what is named, in order; it goes on where it stopped."""
+    from bioalign_assets.execution.uses import Selection
+    from bioalign_assets.execution.uses import run as make
 
     keep_terminal()
     console = _console()
-    settings = Settings.from_environment()
-    study = load_study(settings.study)
-    source = settings.ctd_source or study.source.ctd
-    at_once = at_once or runs_at_once(study)
-    total = len(plan(study, settings=settings, at_once=at_once))
-    console.print(f"[bold]{study.title}[/bold]")
-    console.print(f"CTD release: {source}    warehouse: {settings.warehouse}", highlight=False)
-    started = time.perf_counter()
-    run_ids = []
-    in_runs = 0.0
-    with closing(run_study(study, settings=settings, at_once=at_once)) as runs:
-        for number, (planned, run_id, seconds) in enumerate(runs, start=1):
-            console.print(f"  {number:2}/{total}  {planned.title:36} {seconds:6.1f} s", highlight=False)
-            run_ids.append(run_id)
-            in_runs += seconds
-    wall = time.perf_counter() - started
-    console.print()
-    _print_leaderboard(settings, console=console)
-    times = stage_times(settings, run_ids=run_ids)
-    console.print(_times_table(times, in_runs=in_runs, wall=wall, at_once=at_once))
-    console.print(_where_next(settings), highlight=False)
+    selection = Selection(variants=variants, models=models, datasets=datasets)
+    steps = _told(make(_workplace(adopt=adopt), selection=selection, at_once=at_once), console=console)
+    console.print(steps_summary(steps), highlight=False)
+    _raise_failed(steps, what="bioalign run")
 
 
 @cli.command()
@@ -102,42 +140,76 @@ def demo(*, at_once: int | None) -> None:
     "--accept", metavar="SHA256", default="",
     help="Put a refused release into force that you have looked at, then refresh.",
 )  # fmt: skip
-def refresh(*, training: bool | None, accept: str) -> None:
+@_AT_ONCE
+@_ADOPT
+def refresh(*, training: bool | None, accept: str, at_once: int | None, adopt: bool) -> None:
     """Look for a new release and rerun what is stale, once, in order; nothing that was never built."""
-    from bioalign_assets.automation.refresh import refresh as refresh_stale
+    from bioalign_assets.execution.uses import refresh as refresh_stale
 
     keep_terminal()
     console = _console()
-    settings = Settings.from_environment()
-    study = load_study(settings.study)
-    steps = []
-    follows = study.automation.training if training is None else training
-    for step in refresh_stale(study, settings=settings, training=follows, accept=accept):
-        console.print(refresh_line(step), highlight=False)
-        steps.append(step)
-    console.print(refresh_summary(steps), highlight=False)
+    workplace = _workplace(adopt=adopt)
+    follows = workplace.study.automation.training if training is None else training
+    walking = refresh_stale(workplace, training=follows, accept=accept, at_once=at_once)
+    steps = _told(walking, console=console)
+    console.print(steps_summary(steps), highlight=False)
     _raise_failed(steps, what="bioalign refresh")
 
 
 @cli.command()
 @click.option("--stale", "only_stale", is_flag=True, help="Leave out what is fresh.")
 def status(*, only_stale: bool) -> None:
-    """List every asset partition as fresh, stale (and why) or missing; change nothing but what was noticed."""
-    from bioalign_assets.automation.settings_assets import observe_settings
-    from bioalign_assets.automation.staleness import partition_states
+    """List every asset partition as fresh, stale (and why) or missing; change nothing."""
     from bioalign_assets.definitions import build_defs
-    from bioalign_assets.instance import open_instance
+    from bioalign_assets.execution.instance import belonging_of, open_instance, see_that_it_belongs
+    from bioalign_assets.freshness.history import History
+    from bioalign_assets.freshness.partition_graph import PartitionGraph
+    from bioalign_assets.freshness.settings_assets import present_settings
+    from bioalign_assets.freshness.stale import partition_states, unrecorded
 
     settings = Settings.from_environment()
     study = load_study(settings.study)
-    instance = open_instance(settings.warehouse)
-    observe_settings(study, instance=instance)  # a change of the study file since then is a reason too
-    states = partition_states(build_defs(settings=settings, study=study), instance=instance)
+    see_that_it_belongs(settings.warehouse, study=settings.study, records=False)
+    graph = PartitionGraph(build_defs(settings=settings, study=study).resolve_asset_graph())
+    history = History(graph)
+    if belonging_of(settings.warehouse) is not None:
+        history.read(instance=open_instance(settings.warehouse))
+    # the study file as it is now: what it changed is a reason too
+    states = partition_states(graph=graph, history=history, settings=present_settings(study))
     console = _console()
     console.print(status_table(states, only_stale=only_stale))
     console.print(status_summary(states), highlight=False)
+    for node in unrecorded(Tables(settings.warehouse), graph=graph, history=history):
+        console.print(
+            f"[yellow]{escape(str(node))} has rows without a record[/yellow]: another Dagster instance wrote them. "
+            "`bioalign run` makes them anew.",
+            highlight=False,
+        )
     for line in refused_releases(settings):
         console.print(line, highlight=False)
+
+
+@cli.command()
+@click.option(
+    "--adopt", is_flag=True,
+    help="Record BIOALIGN_STUDY, and the instance that DAGSTER_HOME names, also where others are on record.",
+)  # fmt: skip
+def init(*, adopt: bool) -> None:
+    """Set up the warehouse: its tables, its catalogue, and on record which study and Dagster instance it belongs to."""
+    from bioalign_assets.execution.instance import adopt as put_on_record
+    from bioalign_assets.execution.instance import dagster_home, open_instance, see_that_it_belongs
+
+    settings = Settings.from_environment()
+    load_study(settings.study)
+    if adopt:
+        put_on_record(settings.warehouse, study=settings.study, home=settings.dagster_home)
+    else:
+        see_that_it_belongs(settings.warehouse, study=settings.study)
+        open_instance(settings.warehouse)
+    rebuild_catalogue(Tables(settings.warehouse))
+    click.echo(f"Warehouse {settings.warehouse}")
+    click.echo(f"  study: {settings.study}")
+    click.echo(f"  Dagster instance (DAGSTER_HOME): {dagster_home(settings.warehouse)}")
 
 
 @cli.command()
@@ -164,17 +236,14 @@ def doctor(*, as_json: bool) -> None:
 )  # fmt: skip
 def models(*, moved: Sequence[str]) -> None:
     """List the base models with the commit that each is held at, and move those that are asked for."""
-    from bioalign_assets.automation.moving import move_models
-    from bioalign_assets.automation.shown import models_table
+    from bioalign_assets.execution.output import models_table
+    from bioalign_assets.execution.uses import move_models
 
     keep_terminal()
     settings = Settings.from_environment()
     study = load_study(settings.study)
     console = _console()
-    steps = []
-    for step in move_models(study, settings=settings, names=moved) if moved else ():
-        console.print(refresh_line(step), highlight=False)
-        steps.append(step)
+    steps = _told(move_models(_workplace(adopt=False), names=moved), console=console) if moved else []
     console.print(models_table(study, tables=Tables(settings.warehouse)))
     _raise_failed(steps, what="bioalign models --move")
 
@@ -205,22 +274,20 @@ def report(*, opens: bool) -> None:
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@_ADOPT
 @click.pass_context
-def dev(context: click.Context) -> None:
+def dev(context: click.Context, *, adopt: bool) -> None:
     """Open the Dagster UI (webserver and daemon) over the warehouse; options go to ``dagster dev``."""
-    from bioalign_assets.automation.settings_assets import observe_settings
-    from bioalign_assets.instance import dagster_home, mend_killed_runs, open_instance
+    from bioalign_assets.execution.dev_server import serve
+    from bioalign_assets.execution.instance import dagster_home
+    from bioalign_assets.execution.uses import prepared
 
-    settings = Settings.from_environment()
-    study = load_study(settings.study)  # an error in the study file is told here, not in the UI's log
-    instance = open_instance(settings.warehouse)
-    mend_killed_runs(instance)
-    observe_settings(study, instance=instance)
-    rebuild_catalogue(Tables(settings.warehouse))
+    workplace = _workplace(adopt=adopt)  # an error in the study file is told here, not in the UI's log
+    settings = workplace.settings
+    instance = prepared(workplace.study, settings=settings)
     environment = os.environ | {"DAGSTER_HOME": str(dagster_home(settings.warehouse))}
-    workspace = PROJECT_ROOT / "workspace.yaml"
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), *context.args]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter
+    arguments = ["-w", str(PROJECT_ROOT / "workspace.yaml"), *context.args]
+    context.exit(serve(arguments, environment=environment, instance=instance))
 
 
 @cli.command()
@@ -363,14 +430,46 @@ def docs(folder: Path, *, check: bool) -> None:
             )  # fmt: skip
 
 
-def _raise_failed(steps: Sequence[Any], *, what: str) -> None:
+def _workplace(*, adopt: bool) -> "Workplace":
+    """Return what it takes to make the study of the environment.
+
+    :param adopt: whether the warehouse is to belong to it from now on
+    """
+    from bioalign_assets.definitions import build_defs
+    from bioalign_assets.execution.instance import adopt as put_on_record
+    from bioalign_assets.execution.instance import belonging_of
+    from bioalign_assets.execution.processes import Workplace
+
+    settings = Settings.from_environment()
+    study = load_study(settings.study)
+    if adopt:
+        before = belonging_of(settings.warehouse)
+        home = Path(before.home) if before is not None and before.home is not None else None
+        put_on_record(settings.warehouse, study=settings.study, home=home)
+    return Workplace(study=study, settings=settings, build=build_defs)
+
+
+def _told(walking: Iterator["Step"], *, console: Console) -> list["Step"]:
+    """Print each step of a walk when it is done; return all."""
+    steps = []
+    with closing(walking):  # type: ignore[type-var]  # it is a generator
+        for step in walking:
+            console.print(step_line(step), highlight=False)
+            steps.append(step)
+    return steps
+
+
+def _raise_failed(steps: Sequence["Step"], *, what: str) -> None:
     """Raise if a step failed; what it said was printed."""
     failed = [step for step in steps if step.outcome == "failed"]
+    if len(failed) == 1 and failed[0].error is not None:
+        raise failed[0].error
     if failed:
         raise BioAlignError(
-            what, found=f"{len(failed)} of {len(steps)} steps failed, the first: {failed[0].why}",
+            what, found=f"{len(failed)} of {len(steps)} steps failed: {', '.join(step.title for step in failed)}",
             expected="steps that succeed",
-            remedy="Everything else is as fresh as it can be; mend that and run it again.",
+            remedy="What each said stands above. Mend that and run it again: what is finished stays. "
+            f"The first: {failed[0].why}",
         )  # fmt: skip
 
 

@@ -1,25 +1,31 @@
-"""The one place where rooms, resources and checks are wired into Dagster definitions.
+"""The one place where rooms, resources, checks and automation are wired into Dagster definitions.
 
 ``defs`` is what Dagster loads; ``build_defs`` makes the same from any study and settings, for tests and the
 command line.
 """
 
+import hashlib
+import json
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from bioalign_assets.automation.sensors import MODEL_ROOMS, build_schedules, build_sensors
-from bioalign_assets.automation.settings_assets import build_settings_assets
+from bioalign_assets.automation.sensors import build_schedules, build_sensors
 from bioalign_assets.ctd import assets as ctd_assets
 from bioalign_assets.ctd import checks as ctd_checks
 from bioalign_assets.curation import assets as curation_assets
 from bioalign_assets.curation import checks as curation_checks
 from bioalign_assets.evaluation import assets as evaluation_assets
 from bioalign_assets.evaluation import checks as evaluation_checks
+from bioalign_assets.execution.executor import marked_executor
+from bioalign_assets.execution.guarded_warehouse import GuardedWarehouse
+from bioalign_assets.execution.walk import MODEL_ROOMS
+from bioalign_assets.freshness.condition import RefreshWhenStale
+from bioalign_assets.freshness.settings_assets import build_settings_assets
 from bioalign_assets.inference import assets as inference_assets
 from bioalign_assets.inference import checks as inference_checks
-from bioalign_assets.instance import build_mending_sensor, held
 from bioalign_assets.models import assets as models_assets
 from bioalign_assets.models import checks as models_checks
 from bioalign_assets.partitions import Partitions
@@ -31,9 +37,11 @@ from bioalign_assets.training import assets as training_assets
 from bioalign_assets.training import checks as training_checks
 from bioalign_assets.warehouse.catalogue import own_catalogue_path
 from bioalign_assets.warehouse.io_manager import WarehouseIOManager
-from bioalign_assets.warehouse.resources import Warehouse
 
 __all__ = ["build_defs", "defs"]
+
+_SOURCES = (dg.AssetKey(["ctd", "release"]), dg.AssetKey(["ctd", "diseases"]))
+"""What comes from outside: a sensor and a schedule fetch it, everything else follows."""
 
 
 def build_defs(*, settings: Settings | None = None, study: Study | None = None) -> dg.Definitions:
@@ -53,10 +61,8 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
 
 def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
     partitions = Partitions(study)
-    warehouse = Warehouse(folder=str(settings.warehouse))
-    return dg.Definitions(
-        assets=[
-            *build_settings_assets(study, partitions=partitions),
+    assets, code = _refreshed(
+        [
             *ctd_assets.build_assets(study, settings=settings),
             *curation_assets.build_assets(study, partitions=partitions),
             *models_assets.build_assets(study, partitions=partitions, settings=settings),
@@ -64,7 +70,11 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *inference_assets.build_assets(study, partitions=partitions),
             *evaluation_assets.build_assets(study, partitions=partitions),
             *report_assets.build_assets(study),
-        ],
+        ]
+    )
+    warehouse = GuardedWarehouse(folder=str(settings.warehouse), study=settings.study, code=code)
+    return dg.Definitions(
+        assets=[*build_settings_assets(study, partitions=partitions), *assets],
         asset_checks=[
             *ctd_checks.build_checks(study, settings=settings),
             *curation_checks.build_checks(study, partitions=partitions),
@@ -74,7 +84,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *evaluation_checks.build_checks(partitions=partitions),
             *report_checks.build_checks(),
         ],
-        sensors=[*build_sensors(study, settings=settings), build_mending_sensor()],
+        sensors=build_sensors(study, settings=settings),
         schedules=build_schedules(study, settings=settings),
         resources={
             "warehouse": warehouse,
@@ -85,13 +95,29 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             ),
         },
         # forkserver: Delta's Rust runtime forbids fork, and preloading spares each step the imports
-        executor=held(dg.multiprocess_executor, is_light=_loads_no_model).configured(
+        executor=marked_executor(dg.multiprocess_executor, is_light=_loads_no_model).configured(
             {
                 "max_concurrent": 2,
-                "start_method": {"forkserver": {"preload_modules": ["bioalign_assets.preload"]}},
+                "start_method": {
+                    "forkserver": {"preload_modules": ["bioalign_assets.execution.forkserver_imports"]}
+                },
             }
         ),
     )
+
+
+def _refreshed(assets: Sequence[dg.AssetsDefinition]) -> tuple[list[dg.AssetsDefinition], str]:
+    """Return assets that are made anew when they are stale, and a hash of the code versions of all."""
+    versions = {spec.key.to_user_string(): spec.code_version for asset in assets for spec in asset.specs}
+    code = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()
+    condition = RefreshWhenStale(code)
+    made = dg.map_asset_specs(
+        lambda spec: (
+            spec if spec.key in _SOURCES else spec.replace_attributes(automation_condition=condition)
+        ),
+        assets,
+    )
+    return list(made), code
 
 
 def _loads_no_model(step: str) -> bool:

@@ -31,6 +31,8 @@ class Settings(BaseModel):
     """``BIOALIGN_CTD_DISEASES_SOURCE``: the disease vocabulary MEDIC, in the same forms."""
     hf_token: SecretStr | None = None
     """``HF_TOKEN``: login of the model hub, for models behind a licence."""
+    dagster_home: Path | None = None
+    """``DAGSTER_HOME``: folder of a Dagster instance; ``bioalign init --adopt`` alone goes by it."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -40,12 +42,14 @@ class Settings(BaseModel):
         """
         warehouse = environ.get("BIOALIGN_WAREHOUSE")
         token = environ.get("HF_TOKEN")
+        home = environ.get("DAGSTER_HOME")
         return cls(
             study=environ.get("BIOALIGN_STUDY") or "demo",
             warehouse=_warehouse(warehouse),
             ctd_source=environ.get("BIOALIGN_CTD_SOURCE") or None,
             ctd_diseases_source=environ.get("BIOALIGN_CTD_DISEASES_SOURCE") or None,
             hf_token=SecretStr(token) if token else None,
+            dagster_home=Path(home).expanduser().absolute() if home else None,
         )
 
 

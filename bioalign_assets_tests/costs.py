@@ -73,7 +73,8 @@ class Costs:
             wall, processor = (sum(column) for column in zip(*costs, strict=True))
             write(f"{room:28}{len(costs):7}{wall:10.1f}{processor:13.1f}")
         processor = sum(cost[1] for cost in self.tests.values())
-        whole = _processor_seconds() + self.workers
+        own = os.times()  # of workers that have ended the system counts the time as this process's too
+        whole = own.user + own.system + self.workers if self.workers else _processor_seconds()
         write(f"{'starting and collecting':28}{'':7}{'':10}{whole - processor:13.1f}")
         wall = time.perf_counter() - self.began
         write(f"{'all, from beginning to end':28}{len(self.tests):7}{wall:10.1f}{whole:13.1f}")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from bioalign_assets.demo import plan, run_study
+from bioalign_assets.instance import open_instance
 from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
 from filelock import FileLock
 
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.demo import plan, run_study
-from bioalign_assets.instance import open_instance
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
 from bioalign_assets.study.source import DemoRelease

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from bioalign_assets.at_once import Hands
 from bioalign_assets.demo import plan, run_study, runs_at_once, working_alone
-from bioalign_assets.errors import BioAlignError, WarehouseError
 from bioalign_assets.instance import mend_killed_runs, open_instance
 from bioalign_assets.running import PlannedRun
+
+from bioalign_assets.errors import BioAlignError, WarehouseError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.warehouse.hashing import content_hash

@@ -9,15 +9,6 @@ import time
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
-
-from bioalign_assets import instance as instance_module
 from bioalign_assets.instance import (
     build_mending_sensor,
     dagster_home,
@@ -27,8 +18,17 @@ from bioalign_assets.instance import (
     open_instance,
     owner_tags,
 )
-from bioalign_assets.warehouse import at_work
 from bioalign_assets.warehouse.at_work import Life, Part
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
+from bioalign_assets import instance as instance_module
+from bioalign_assets.warehouse import at_work
 from bioalign_assets.warehouse.resources import Warehouse
 
 from .warehouse._holders import kill, start_holder

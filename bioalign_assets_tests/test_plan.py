@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
+from bioalign_assets.demo import plan, run_study
 
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.demo import plan, run_study
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import BUILT_IN_STUDIES, Study, load_study

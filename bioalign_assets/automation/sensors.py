@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from bioalign_assets.automation.release_watch import (
+from bioalign_assets.ctd.checks import SOURCE_ANSWERS, source_silent
+from bioalign_assets.errors import BioAlignError, StudyError
+from bioalign_assets.execution.instance import see_that_it_belongs
+from bioalign_assets.execution.killed_runs import mend_killed_runs
+from bioalign_assets.execution.release_watch import (
     MOST_ATTEMPTS,
     RELEASE,
     Decision,
@@ -12,18 +16,15 @@ from bioalign_assets.automation.release_watch import (
     decide,
     release_tags,
 )
-from bioalign_assets.automation.settings_assets import changed_settings
-from bioalign_assets.ctd.checks import SOURCE_ANSWERS, source_silent
-from bioalign_assets.errors import StudyError
+from bioalign_assets.execution.walk import MODEL_ROOMS
+from bioalign_assets.freshness.settings_assets import changed_settings
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
 
-__all__ = ["MODEL_ROOMS", "TABLE_ROOMS", "build_schedules", "build_sensors"]
+__all__ = ["TABLE_ROOMS", "build_schedules", "build_sensors"]
 
 TABLE_ROOMS = ("ctd", "curation", "evaluation", "report")
 """Rooms whose assets a CPU makes in seconds: they follow by themselves."""
-MODEL_ROOMS = ("models", "training", "inference")
-"""Rooms that load a language model: they follow where the study file says so."""
 
 _DISEASES = dg.AssetKey(["ctd", "diseases"])
 _WEEKLY = "0 5 * * 1"
@@ -32,11 +33,12 @@ _LOOK_S = 20.0
 
 
 def build_sensors(study: Study, *, settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors: new releases, changes of the study file, and what is stale, in two groups by cost."""
+    """Return the sensors: new releases, the study file, killed runs, and what is stale, in two groups by cost."""
     running, stopped = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
     return [
         _release_sensor(study, settings=settings),
         _study_sensor(study, settings=settings),
+        _mending_sensor(),
         dg.AutomationConditionSensorDefinition(
             "refresh_tables",
             target=dg.AssetSelection.groups(*TABLE_ROOMS),
@@ -104,6 +106,9 @@ def _release_sensor(study: Study, *, settings: Settings) -> dg.SensorDefinition:
         ),
     )
     def new_release(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        refused = _refusal(context.instance, settings=settings)
+        if refused:
+            return dg.SensorResult(skip_reason=refused, cursor=context.cursor)
         decision = decide(
             study,
             settings=settings,
@@ -165,6 +170,9 @@ def _study_sensor(study: Study, *, settings: Settings) -> dg.SensorDefinition:
         ),
     )
     def study_file(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        refused = _refusal(context.instance, settings=settings)
+        if refused:
+            return dg.SensorResult(skip_reason=refused)
         try:
             # read anew: runs read the file when they start, so what it says now is what counts
             present = load_study(settings.study)
@@ -179,3 +187,26 @@ def _study_sensor(study: Study, *, settings: Settings) -> dg.SensorDefinition:
         return dg.SensorResult(skip_reason=reason, asset_events=changed)
 
     return study_file
+
+
+def _mending_sensor(*, every_s: int = 30) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="mend_killed_runs",
+        description="Ends runs whose processes were killed, and frees the training slots that they held.",
+        minimum_interval_seconds=every_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def mend(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        ended = mend_killed_runs(context.instance)
+        return dg.SkipReason(f"Ended killed runs: {', '.join(ended)}" if ended else "No run was killed.")
+
+    return mend
+
+
+def _refusal(instance: dg.DagsterInstance, *, settings: Settings) -> str:
+    """Return why an instance may start nothing in the warehouse; an empty text if it may."""
+    try:
+        see_that_it_belongs(settings.warehouse, study=settings.study, instance=instance, records=False)
+    except BioAlignError as error:
+        return str(error)
+    return ""

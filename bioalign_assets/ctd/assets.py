@@ -20,10 +20,10 @@ from bioalign_assets.ctd.sighting import of_demo
 from bioalign_assets.ctd.source import RawFile, fetch, fetched
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.errors import BioAlignError, SourceError
-from bioalign_assets.orchestration import asset_arguments, checks_stand, materialized
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.table_assets import asset_arguments, checks_stand, materialized
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES

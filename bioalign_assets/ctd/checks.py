@@ -13,9 +13,9 @@ from bioalign_assets.ctd.quality import (
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS
 from bioalign_assets.ctd.watch import Sighting, look
 from bioalign_assets.errors import SourceError
-from bioalign_assets.orchestration import schema_checks, table_check
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.table_assets import schema_checks, table_check
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 

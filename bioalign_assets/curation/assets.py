@@ -18,10 +18,10 @@ from bioalign_assets.curation.figures import (
     text_lengths_by_label,
 )
 from bioalign_assets.curation.profile import profile_dataset
-from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
+from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 

@@ -14,9 +14,9 @@ from bioalign_assets.curation.promises import classes_shared, entities_held_out,
 from bioalign_assets.curation.quality import QUALITY_CHECKS
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.findings import Finding
-from bioalign_assets.orchestration import result_of, schema_checks, table_check
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study
+from bioalign_assets.table_assets import result_of, schema_checks, table_check
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 

@@ -16,11 +16,11 @@ from bioalign_assets.evaluation.rows import (
     separation_rows,
     zero_shot_rows,
 )
-from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
 from bioalign_assets.study.evaluation import EvaluationSpec
+from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
 

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from bioalign_assets.evaluation.quality import changes_are_in_range, metrics_are_in_range
-from bioalign_assets.orchestration import schema_checks, table_check
 from bioalign_assets.partitions import Partitions
+from bioalign_assets.table_assets import schema_checks, table_check
 
 __all__ = ["build_checks"]
 

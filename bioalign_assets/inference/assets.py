@@ -11,9 +11,9 @@ from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.inference.candidates import LinkQueries, link_queries
 from bioalign_assets.inference.names import distinct_names
 from bioalign_assets.inference.sample import evaluation_sample
-from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.training.assets import TRAINING_POOL
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES

@@ -7,8 +7,8 @@ from bioalign_assets.evaluation.quality import (
     probabilities_are_in_range,
     ranks_are_in_range,
 )
-from bioalign_assets.orchestration import schema_checks, table_check
 from bioalign_assets.partitions import Partitions
+from bioalign_assets.table_assets import schema_checks, table_check
 
 __all__ = ["build_checks"]
 

@@ -5,10 +5,10 @@ import pyarrow as pa
 from pydantic import Field
 
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from bioalign_assets.orchestration import schema_checks
 from bioalign_assets.partitions import Partitions
+from bioalign_assets.table_assets import schema_checks
 
 __all__ = ["build_checks"]
 

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from dagster_duckdb import DuckDBResource
 
 from bioalign_assets.evaluation.figures import tsne_pair
-from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.report.figures import leaderboard_figure
 from bioalign_assets.report.model_figures import loss_curves
@@ -23,6 +22,7 @@ from bioalign_assets.report.seeds import METRIC_TABLES, pooled_seeds, seed_group
 from bioalign_assets.report.tables import improvements as improvements_table
 from bioalign_assets.report.tables import leaderboard as leaderboard_table
 from bioalign_assets.study import UNTUNED, Study
+from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES

@@ -91,7 +91,7 @@ def _said_once(experiments: Any) -> tuple[dict[str, Any] | None, set[tuple[str, 
     if not isinstance(experiments, Mapping) or not all(isinstance(e, Mapping) for e in experiments.values()):
         return None, set()
     found: dict[str, Any] = {}
-    taken_over = set()
+    taken_over: set[tuple[str, ...]] = set()
     problems: list[str] = []
     for name, own in experiments.items():
         try:

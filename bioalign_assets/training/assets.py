@@ -6,10 +6,10 @@ import dagster as dg
 import pyarrow as pa
 
 from bioalign_assets.models.resolved import ResolvedModel
-from bioalign_assets.orchestration import asset_arguments, materialized, settings_dep
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.training.checkpoints import held_checkpoints, remove_checkpoints, training_key
 from bioalign_assets.training.figures import loss_curve
 from bioalign_assets.training.provenance import expected_provenance

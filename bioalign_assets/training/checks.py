@@ -4,9 +4,9 @@ import dagster as dg
 
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.findings import Finding
-from bioalign_assets.orchestration import result_of, schema_checks
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.table_assets import result_of, schema_checks
 from bioalign_assets.training.provenance import expected_provenance
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES

@@ -1,11 +1,9 @@
-"""The resources that assets share: where the warehouse is, and the study with its settings."""
+"""The resource that assets share: where the warehouse is, and what lies where in it."""
 
 from pathlib import Path
 
 import dagster as dg
 
-from bioalign_assets.instance import hold_run
-from bioalign_assets.warehouse.at_work import Part
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["Warehouse"]
@@ -15,11 +13,6 @@ class Warehouse(dg.ConfigurableResource["Warehouse"]):
     """The warehouse folder."""
 
     folder: str
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Mark the run as alive for as long as the process lives that works on a step of it."""
-        if context.instance is not None and context.run is not None:
-            hold_run(context.instance, context.run.run_id, part=Part.STEP)
 
     @property
     def root(self) -> Path:

@@ -222,6 +222,23 @@ class Tables:
         """Return the table's commits, newest first, each with its version, time and commit info."""
         return list(self.create(schema).history())
 
+    def stored_versions(self, schema: TableSchema) -> dict[str | None, str | None]:
+        """Return the partitions that have rows, with their data version where the newest commit wrote them.
+
+        A table without partitions is one of key None. Nothing is created: a table that is not there has none.
+        """
+        try:
+            delta = DeltaTable(self.folder(schema))
+        except TableNotFoundError:
+            return {}
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        if not len(actions):
+            return {}
+        newest = delta.history(1)[0].get("data_version")
+        if schema.partitioned_by is None:
+            return {None: newest}
+        return dict.fromkeys(actions[f"partition.{schema.partitioned_by}"].to_pylist())
+
     def at(self, schema: TableSchema, *, moment: datetime | None) -> DeltaTable | None:
         """Return the Delta table as it was at a moment; None if it was not there yet.
 

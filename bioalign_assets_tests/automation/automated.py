@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import dagster as dg
-
 from bioalign_assets.automation.release_watch import RELEASE
 from bioalign_assets.automation.staleness import PartitionState, partition_states
-from bioalign_assets.definitions import build_defs
 from bioalign_assets.demo import working_alone
-from bioalign_assets.errors import BioAlignError
 from bioalign_assets.running import PlannedRun, execute
+
+from bioalign_assets.definitions import build_defs
+from bioalign_assets.errors import BioAlignError
 from bioalign_assets.study import load_study
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.micro import Micro

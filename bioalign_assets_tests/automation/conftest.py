@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from bioalign_assets.demo import plan
 
 from bioalign_assets import plotting
-from bioalign_assets.demo import plan
 from bioalign_assets.report import blocks
 from bioalign_assets_tests.automation.automated import Automated
 from bioalign_assets_tests.automation.releases import first_release

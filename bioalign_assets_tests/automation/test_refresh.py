@@ -6,9 +6,9 @@ import sys
 from collections import Counter
 
 import pytest
+from bioalign_assets.automation.refresh import refresh
 
 import bioalign_assets.training.qlora as training
-from bioalign_assets.automation.refresh import refresh
 from bioalign_assets.errors import ModelError, StudyError, WarehouseError
 from bioalign_assets.study import load_study
 from bioalign_assets_tests.automation.conftest import ONE_DATASET, UNBUILT

@@ -4,14 +4,14 @@ from collections import Counter
 
 import dagster as dg
 import pytest
+from bioalign_assets.automation.staleness import ordered_partitions
+from bioalign_assets.running import PlannedRun
 from dagster_shared.record import copy
 
 import bioalign_assets.training.qlora as training
 from bioalign_assets.automation.sensors import MODEL_ROOMS, TABLE_ROOMS
-from bioalign_assets.automation.staleness import ordered_partitions
 from bioalign_assets.curation.quality import QUALITY_CHECKS
 from bioalign_assets.findings import Finding
-from bioalign_assets.running import PlannedRun
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.automation.conftest import ONE_DATASET, UNBUILT
 from bioalign_assets_tests.automation.releases import dated, with_other_omim_ids, without_rows

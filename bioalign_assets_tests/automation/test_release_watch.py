@@ -7,14 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dagster as dg
 import pytest
-
 from bioalign_assets.automation.release_watch import RELEASE, Memory, decide
+from bioalign_assets.demo import working_alone
+from bioalign_assets.running import PlannedRun, execute
+
 from bioalign_assets.automation.sensors import source_events
 from bioalign_assets.ctd.checks import known_sighting
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.demo import working_alone
 from bioalign_assets.errors import BioAlignError
-from bioalign_assets.running import PlannedRun, execute
 from bioalign_assets_tests.automation.releases import dated, first_release, without_rows
 from bioalign_assets_tests.micro import Micro
 

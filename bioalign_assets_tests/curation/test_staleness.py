@@ -4,12 +4,12 @@ import csv
 
 import dagster as dg
 import pytest
-
 from bioalign_assets.automation.staleness import partition_states
-from bioalign_assets.ctd.synthetic import write_demo_diseases
 from bioalign_assets.demo import run_study
-from bioalign_assets.errors import CurationError, WarehouseError
 from bioalign_assets.running import PlannedRun
+
+from bioalign_assets.ctd.synthetic import write_demo_diseases
+from bioalign_assets.errors import CurationError, WarehouseError
 from bioalign_assets_tests.micro import Micro
 
 pytestmark = pytest.mark.slow

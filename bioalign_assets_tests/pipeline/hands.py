@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-
 from bioalign_assets.instance import open_instance
+
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.warehouse import catalogue

@@ -8,9 +8,9 @@ import duckdb
 import numpy as np
 import psutil
 import pytest
+from bioalign_assets.instance import mend_killed_runs, open_instance
 from deltalake import DeltaTable
 
-from bioalign_assets.instance import mend_killed_runs, open_instance
 from bioalign_assets.warehouse.catalogue import catalogue_path, open_catalogue, own_catalogue_path
 from bioalign_assets.warehouse.conform import conform
 from bioalign_assets.warehouse.schemas import TABLES

@@ -4,11 +4,11 @@ import shutil
 
 import huggingface_hub.constants
 import pytest
+from bioalign_assets.automation.moving import move_models
+from bioalign_assets.demo import plan, run_study
 from click.testing import CliRunner
 
-from bioalign_assets.automation.moving import move_models
 from bioalign_assets.cli import cli
-from bioalign_assets.demo import plan, run_study
 from bioalign_assets.errors import BioAlignError, StudyError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.settings import Settings

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import dagster as dg
 import psutil
 import pytest
-
 from bioalign_assets.instance import dagster_home, mend_killed_runs
-from bioalign_assets.warehouse import at_work
 from bioalign_assets.warehouse.at_work import Part
+
+from bioalign_assets.warehouse import at_work
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.warehouse._holders import kill, start_holder
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
-
 from bioalign_assets.demo import plan, runs_at_once
 from bioalign_assets.instance import dagster_home, mend_killed_runs, open_instance
+
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets_tests.micro import Micro

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-
 from bioalign_assets.instance import mend_killed_runs
+
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.settings import PROJECT_ROOT

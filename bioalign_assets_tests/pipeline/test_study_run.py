@@ -5,9 +5,9 @@ import json
 import dagster as dg
 import duckdb
 import pytest
+from bioalign_assets.demo import plan
 from deltalake import DeltaTable
 
-from bioalign_assets.demo import plan
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.study.inputs import settings_groups
 from bioalign_assets.warehouse.catalogue import catalogue_path

@@ -7,9 +7,9 @@ import time
 
 import psutil
 import pytest
+from bioalign_assets.warehouse.at_work import Life, Part
 
 from bioalign_assets.warehouse import at_work
-from bioalign_assets.warehouse.at_work import Life, Part
 
 from ._holders import SPAWN, kill, start_holder
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from bioalign_assets.automation.conditions import refresh_when_stale
+from bioalign_assets.dagster_private import evaluated_check
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.findings import Finding
 from bioalign_assets.warehouse.hashing import content_hash
@@ -31,12 +30,10 @@ __all__ = [
 ]
 
 OWNER = "team:bioalign"
-_SOURCES = ("ctd.release", "ctd.diseases")
-"""What comes from outside: a sensor and a schedule fetch it, everything else follows."""
 
 
 def asset_arguments(full_name: str, *, kinds: set[str], description: str) -> dict[str, Any]:
-    """Return what ``@dg.asset`` and ``dg.AssetOut`` say about a table: key, group, columns, owner, automation."""
+    """Return what ``@dg.asset`` and ``dg.AssetOut`` say about a table: key, group, columns, owner."""
     schema = TABLES[full_name]
     return {
         "key": dg.AssetKey([schema.room, schema.name]),
@@ -48,7 +45,6 @@ def asset_arguments(full_name: str, *, kinds: set[str], description: str) -> dic
             "dagster/table_name": schema.full_name,
             "dagster/column_schema": _column_schema(schema),
         },
-        "automation_condition": None if full_name in _SOURCES else refresh_when_stale(),
     }
 
 
@@ -132,15 +128,10 @@ def checks_stand(context: dg.AssetExecutionContext, *, but: Collection[str]) -> 
 
     :param but: names of checks that say something of this run itself
     """
-    storage = context.instance.event_log_storage
-    evaluated = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
     for check in sorted(context.job_def.asset_layer.asset_graph.get(context.asset_key).check_keys):
-        if check.name in but:
-            continue
-        for record in storage.get_asset_check_execution_history(check, limit=1, status=evaluated):
-            last = None if record.event is None else record.event.asset_check_evaluation
-            if last is not None:
-                context.instance.report_runless_asset_event(last)
+        last = None if check.name in but else evaluated_check(context.instance, check)
+        if last is not None:
+            context.instance.report_runless_asset_event(last)
 
 
 def result_of(finding: Finding, *, blocks: bool = True) -> dg.AssetCheckResult:

@@ -7,13 +7,14 @@ process of ours finds that the file says something else than was recorded.
 from collections.abc import Iterator
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
+from bioalign_assets.dagster_private import DATA_VERSION_TAG
+from bioalign_assets.freshness.partition_graph import AssetPartition
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study
 from bioalign_assets.study.inputs import SettingsGroup, settings_groups
 
-__all__ = ["build_settings_assets", "changed_settings", "observe_settings"]
+__all__ = ["build_settings_assets", "changed_settings", "observe_settings", "present_settings"]
 
 
 def build_settings_assets(study: Study, *, partitions: Partitions) -> list[dg.SourceAsset]:
@@ -45,6 +46,15 @@ def _observable(
     return settings
 
 
+def present_settings(study: Study) -> dict[AssetPartition, str]:
+    """Return the versions of a study's settings as they are now, whatever was recorded."""
+    return {
+        AssetPartition(f"study.{group.name}", partition): group.version(partition)
+        for group in settings_groups(study)
+        for partition in group.values
+    }
+
+
 def changed_settings(study: Study, *, instance: dg.DagsterInstance) -> Iterator[dg.AssetObservation]:
     """Give an observation for all settings that differ from those recorded last."""
     for group in settings_groups(study):
@@ -71,7 +81,7 @@ def observe_settings(study: Study, *, instance: dg.DagsterInstance) -> list[str]
 
 
 def _key(group: SettingsGroup) -> dg.AssetKey:
-    return dg.AssetKey(["study", group.name])
+    return dg.AssetKey(["study", str(group.name)])
 
 
 def _recorded(group: SettingsGroup, *, instance: dg.DagsterInstance) -> dict[str | None, str]:

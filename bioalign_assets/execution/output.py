@@ -1,4 +1,4 @@
-"""How a refresh and the state of the warehouse look in a terminal."""
+"""How a walk and the state of the warehouse look in a terminal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,20 +16,21 @@ from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
 if TYPE_CHECKING:  # the commands that need neither start without Dagster
-    from bioalign_assets.automation.refresh import RefreshStep
-    from bioalign_assets.automation.staleness import PartitionState
+    from bioalign_assets.execution.walk import Step
+    from bioalign_assets.freshness.stale import PartitionState
 
 __all__ = [
     "models_table",
-    "refresh_line",
-    "refresh_summary",
     "refused_releases",
     "status_summary",
     "status_table",
+    "step_line",
+    "steps_summary",
 ]
 
 _STYLES = {"fresh": "green", "stale": "yellow", "missing": "dim"}
 _WORDS = {
+    "made": "[green]made[/green]            ",
     "same": "[green]rerun, as before[/green]",
     "changed": "[green]rerun, changed[/green]  ",
     "failed": "[red]failed[/red]          ",
@@ -38,19 +39,21 @@ _WORDS = {
 }
 
 
-def refresh_line(step: "RefreshStep") -> str:
-    """Return one step of a refresh as a line."""
+def step_line(step: "Step") -> str:
+    """Return one step of a walk as a line."""
     seconds = f"{step.seconds:6.1f} s" if step.seconds else "        "
-    return f"  {_WORDS[step.outcome]}  {seconds}  {escape(step.title)}: {escape(step.why)}"
+    why = "" if step.outcome == "made" else f": {escape(step.why)}"
+    return f"  {_WORDS[step.outcome]}  {seconds}  {escape(step.title)}{why}"
 
 
-def refresh_summary(steps: Sequence["RefreshStep"]) -> str:
-    """Return in one line what a refresh did."""
+def steps_summary(steps: Sequence["Step"]) -> str:
+    """Return in one line what a walk did."""
     count = Counter(step.outcome for step in steps)
     rerun = count["same"] + count["changed"]
-    if not rerun and not count["failed"] and not count["waits"]:
+    if not count.keys() - {"looked"}:
         return "Everything that was built is fresh."
-    parts = [f"{rerun} rerun ({count['changed']} of them came out different)"]
+    parts = [f"{count['made']} made"] if count["made"] else []
+    parts += [f"{rerun} rerun ({count['changed']} of them came out different)"] if rerun else []
     parts += [f"{count[outcome]} {outcome}" for outcome in ("failed", "waits") if count[outcome]]
     return f"In all: {', '.join(parts)}."
 
@@ -62,11 +65,10 @@ def status_table(states: Sequence["PartitionState"], *, only_stale: bool) -> Tab
     table.add_column("partition", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("why", overflow="fold")
-    for row in states:
-        if only_stale and row.state == "fresh":
-            continue
-        style = _STYLES[row.state]
-        table.add_row(row.asset, row.partition or "", f"[{style}]{row.state}[/{style}]", escape(row.why))
+    for (asset, partition), state, why in states:
+        if not (only_stale and state == "fresh"):
+            style = _STYLES[state]
+            table.add_row(asset, partition or "", f"[{style}]{state}[/{style}]", escape(why))
     return table
 
 

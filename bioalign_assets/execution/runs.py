@@ -1,16 +1,16 @@
-"""A run of the demo and of ``bioalign refresh``: some assets of one partition, executed by Dagster in this process."""
+"""One Dagster run of the walk: some assets of one partition, executed in this process."""
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
-from bioalign_assets.automation.settings_assets import changed_settings
+from bioalign_assets.dagster_private import DagsterAssetCheckFailedError
 from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
-from bioalign_assets.instance import hold_run, owner_tags
+from bioalign_assets.execution.killed_runs import hold_run, owner_tags
+from bioalign_assets.freshness.settings_assets import changed_settings
 from bioalign_assets.study import Study
 
 __all__ = ["PlannedRun", "execute"]
@@ -25,18 +25,10 @@ class PlannedRun:
     title: str
     assets: tuple[str, ...]
     partition: str | None = None
-    may_fail: bool = False
-    """Whether the study goes on without it, and ends with its error; what ``needs_it`` is left out then"""
-    needs_it: bool = False
-    after: frozenset[str] = frozenset()
-    """Titles of the runs that make what this one reads"""
-    trains: bool = False
-    """Whether it takes the slot of trainings: another such run would only wait for it"""
-
-    @property
-    def selection(self) -> list[dg.AssetKey]:
-        """The assets as Dagster's keys."""
-        return [dg.AssetKey(name.split(".")) for name in self.assets]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Run configuration"""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of the run, beside our own"""
 
 
 def execute(
@@ -45,14 +37,10 @@ def execute(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
     study: Study,
-    tags: Mapping[str, str] | None = None,
-    config: Mapping[str, Any] | None = None,
 ) -> str:
     """Execute one run in this process; return its id.
 
     :param study: as this process loaded it
-    :param tags: of the run, beside our own
-    :param config: run configuration
     :raises StudyError: if the study file was changed meanwhile
     :raises BioAlignError: what the failing asset or its blocking checks said
     :raises KeyboardInterrupt: if the run was interrupted
@@ -71,13 +59,13 @@ def execute(
         job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            asset_selection=planned.selection,
+            asset_selection=[dg.AssetKey(name.split(".")) for name in planned.assets],
             partition_key=planned.partition,
-            run_config={**_QUIET, **(config or {})},
-            tags={**owner_tags(), "bioalign/part": planned.title, **(tags or {})},
+            run_config={**_QUIET, **planned.config},
+            tags={**owner_tags(), "bioalign/part": planned.title, **planned.tags},
             raise_on_error=True,
         )
-    except DagsterExecutionInterruptedError as error:
+    except dg.DagsterExecutionInterruptedError as error:
         raise KeyboardInterrupt from error  # which it was, or a request to end; the run's end is on record
     except Exception as error:
         if isinstance(error, DagsterAssetCheckFailedError):
@@ -98,7 +86,7 @@ def _failed_checks(planned: PlannedRun, *, run_id: str, instance: dg.DagsterInst
         f"Blocking checks of {planned.title}",
         found="; ".join(f"{e.asset_key.to_user_string()} {e.check_name}: {e.description}" for e in failed),
         expected="checks that pass",
-        remedy="Nothing that follows was run. `make dev` shows the checks; mend the source or the study file.",
+        remedy="Nothing that follows was run. `bioalign dev` shows the checks; mend the source or the study file.",
     )
 
 
