@@ -1,24 +1,39 @@
 """The smallest study in which every asset has something to do: for tests of the wiring, in seconds."""
 
-import os
+import importlib.metadata
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from bioalign_assets.demo import plan, run_study
-from bioalign_assets.instance import open_instance
+import torch
 from dagster._core.execution.context.invocation import DirectAssetCheckExecutionContext
-from filelock import FileLock
 
+import bioalign_assets
+from bioalign_assets import plotting
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.definitions import build_defs
+from bioalign_assets.execution.instance import adopt, open_instance
+from bioalign_assets.execution.processes import Workplace
+from bioalign_assets.execution.uses import run_nodes
+from bioalign_assets.execution.walk import Step
+from bioalign_assets.freshness.history import History
+from bioalign_assets.freshness.look import Look
+from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph
+from bioalign_assets.freshness.settings_assets import present_settings
+from bioalign_assets.report import blocks
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
 from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.tables import Tables
+from bioalign_assets_tests.kept import kept
+
+torch.set_num_threads(
+    1
+)  # sums depend on their number, and two spinning threads on busy cores are slower than one
 
 STUDY = """
 title = "Micro study"
@@ -87,24 +102,17 @@ negatives = "same-class"
 """What the checks of the fair negatives look at; the automation's tests do without."""
 
 
-def build_once(factory: pytest.TempPathFactory, *, name: str, build: Callable[[Path], object]) -> Path:
-    """Return a folder that the first of the workers has built who needed it, for all to read."""
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # of all workers of this session
-    folder = folder / name
-    stamp = folder.with_suffix(".built")
-    with FileLock(folder.with_suffix(".lock")):
-        if not stamp.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # a worker failed in the middle
-            folder.mkdir()
-            build(folder)
-            stamp.touch()
-    return folder
+@contextmanager
+def without_pictures() -> Iterator[None]:
+    """Spare the drawing, the longest part of many runs, where nothing looks at a picture."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plotting, "png", lambda *_, **__: b"")
+        patch.setattr(blocks, "svg", lambda *_, **__: "<svg></svg>")
+        yield
 
 
 class Micro:
-    """A micro study in a warehouse of its own, run as the demo runs it.
+    """A micro study in a warehouse of its own.
 
     :param text: of its study file
     """
@@ -113,30 +121,86 @@ class Micro:
         self.study_file = folder / "micro.toml"
         if not self.study_file.exists() or self.study_file.read_text("utf-8") != text:
             self.study_file.write_text(text, encoding="utf-8")
-        self.study: Study = load_study(str(self.study_file))
         self.settings = Settings(study=str(self.study_file), warehouse=folder / "warehouse")
         self.root = self.settings.warehouse
         self.tables = Tables(self.root)
+        self.load()
 
-    def run(
-        self, *, ctd_source: str | None = None, parts: int | None = None, without: Sequence[str] = ()
-    ) -> list[str]:
-        """Run the study, or its first ``parts`` runs, without those of some titles; return the ids of the runs."""
-        settings = self.settings.model_copy(update={"ctd_source": ctd_source})
-        wanted = [part for part in plan(self.study, settings=settings) if part.title not in without]
-        total = len(wanted)
-        runs = run_study(self.study, settings=settings, runs=wanted)
-        ids = [run_id for _, (_, run_id, _) in zip(range(parts or total), runs, strict=False)]
-        runs.close()
-        return ids
+    def load(self) -> None:
+        """Load the study file (anew)."""
+        self.study: Study = load_study(str(self.study_file))
+
+    def copy(self, folder: Path) -> "Micro":
+        """Return a copy that is the caller's to change."""
+        folder.mkdir(parents=True, exist_ok=True)
+        made = type(self)(folder, text=self.study_file.read_text("utf-8"))
+        shutil.copytree(self.root, made.root, dirs_exist_ok=True)
+        adopt(made.root, study=made.settings.study, home=None)
+        return made
+
+    def use(self, **settings: object) -> None:
+        """Change settings of the environment, such as ``ctd_source``."""
+        self.settings = self.settings.model_copy(update=settings)
+
+    def edit_study(self, old: str, new: str) -> None:
+        """Change the study file and load it."""
+        text = self.study_file.read_text("utf-8")
+        assert old in text
+        self.study_file.write_text(text.replace(old, new), encoding="utf-8")
+        self.load()
+
+    @property
+    def workplace(self) -> Workplace:
+        return Workplace(study=self.study, settings=self.settings, build=build_defs)
+
+    def walk(self, *wanted: str) -> list[Step]:
+        """Make what is missing or stale of some assets (``room.table`` or ``room.table[partition]``; all by default)
+        with what they are made from, in this process; return the steps."""
+        return list(run_nodes(self.workplace, nodes=self.nodes(*wanted), at_once=1))
+
+    def make(self, *wanted: str) -> list[Step]:
+        """The same; raise what the first failed step said."""
+        steps = self.walk(*wanted)
+        for step in steps:
+            if step.error is not None:
+                raise step.error
+        return steps
+
+    def nodes(self, *wanted: str) -> set[AssetPartition]:
+        """Return asset partitions by name; all by default."""
+        found = {node for node in self.graph if not wanted or node.asset in wanted or str(node) in wanted}
+        assert all(any(name in (node.asset, str(node)) for node in found) for name in wanted), wanted
+        return found
 
     @property
     def defs(self) -> dg.Definitions:
         return build_defs(settings=self.settings, study=self.study)
 
     @property
+    def graph(self) -> PartitionGraph:
+        return PartitionGraph(self.defs.resolve_asset_graph())
+
+    @property
     def instance(self) -> dg.DagsterInstance:
         return open_instance(self.root)
+
+    def look(self) -> Look:
+        """Return how all stands, with the study file as it is now."""
+        graph, instance = self.graph, self.instance
+        history = History(graph)
+        history.read(instance=instance)
+        return Look(
+            graph=graph,
+            history=history,
+            instance=instance,
+            under_way={},
+            settings=present_settings(self.study),
+        )
+
+    def of_state(self, state: str) -> set[str]:
+        """Return the asset partitions that are fresh, stale or missing."""
+        look = self.look()
+        return {str(node) for node in look.graph if look.state(node) == state}
 
     def check(self, asset: str, name: str, *, partition: str | None) -> dg.AssetCheckResult:
         """Run one asset check over what is stored now.
@@ -156,6 +220,22 @@ class Micro:
         """Return all evaluations of a check that Dagster recorded."""
         history = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
         return [record.event.dagster_event.event_specific_data for record in history]
+
+
+def whole_micro() -> Micro:
+    """Return a micro study that has run whole, pictures and all; it is kept between runs: read it, copy it to change it."""
+    return Micro(
+        kept("micro", made_from=_code(STUDY + FAIR_DATASETS), build=lambda folder: Micro(folder).make())
+    )
+
+
+def _code(text: str) -> list[Path | str]:
+    """Return all that a study's tables follow from: our code, the libraries, the study."""
+    versions = sorted(f"{found.name} {found.version}" for found in importlib.metadata.distributions())
+    torch.set_num_threads(
+        1
+    )  # sums depend on their number, and two spinning threads on busy cores are slower than one
+    return [Path(bioalign_assets.__file__).parent, Path(__file__), "\n".join(versions), text]
 
 
 def release_file(path: Path, **changed: object) -> Path:

@@ -1,7 +1,7 @@
 """The uses of the walk: ``demo``, ``run``, ``refresh`` and ``models --move``."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +25,8 @@ from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = [
-    "Selection", "StageTime", "demo", "in_demo", "move_models", "prepared", "refresh", "run", "runs_at_once",
-    "selected", "stage_times", "walk", "working_alone",
+    "Selection", "StageTime", "demo", "in_demo", "move_models", "prepared", "refresh", "run", "run_nodes",
+    "runs_at_once", "selected", "stage_times", "walk", "with_needed", "working_alone",
 ]  # fmt: skip
 
 _RELEASE = AssetPartition("ctd.release", None)
@@ -64,6 +64,14 @@ def run(workplace: Workplace, *, selection: Selection, at_once: int | None = Non
     """
     with walk(workplace, at_once=at_once) as walking:
         yield from _make(walking, workplace, nodes=selected(workplace.study, selection, graph=walking.graph))
+
+
+def run_nodes(
+    workplace: Workplace, *, nodes: Iterable[AssetPartition], at_once: int | None = None
+) -> Iterator[Step]:
+    """Make what is missing or stale of some asset partitions and of what they are made from; give each step."""
+    with walk(workplace, at_once=at_once) as walking:
+        yield from _make(walking, workplace, nodes=with_needed(nodes, graph=walking.graph))
 
 
 def _make(walking: Walk, workplace: Workplace, *, nodes: set[AssetPartition]) -> Iterator[Step]:
@@ -184,8 +192,15 @@ def selected(study: Study, selection: Selection, *, graph: PartitionGraph) -> se
         return set(graph)
     keys = {*selection.variants, *selection.models, *selection.datasets}
     keys |= {variant.key for variant in study.variants if variant.model in selection.models}
+    return with_needed(
+        (node for node in graph if node.partition in keys or node.room == "report"), graph=graph
+    )
+
+
+def with_needed(nodes: Iterable[AssetPartition], *, graph: PartitionGraph) -> set[AssetPartition]:
+    """Return asset partitions with all that they can't be made without."""
     found: set[AssetPartition] = set()
-    above = [node for node in graph if node.partition in keys or node.room == "report"]
+    above = list(nodes)
     while above:
         node = above.pop()
         if node not in found:
