@@ -211,6 +211,11 @@ class Walk:
                 hold = self._settled.get(AssetPartition(edge.parent, partition))
                 if hold is not None and self._holds_up(hold, edge=edge, partition=partition, look=look):
                     return hold, f"waits for {hold.root}"
+        taken = self._taken(node)
+        if taken and all(look.state(parent) == "missing" for parent in taken):
+            above = self._settled.get(taken[0])
+            root = taken[0] if above is None else above.root
+            return _Hold("failed", root), f"waits for {root}"
         if look.state(node) == "fresh":
             return None, ""
         if node.room in MODEL_ROOMS and not wanted.loads_models:
@@ -221,6 +226,16 @@ class Walk:
             (_Hold("failed", node), f"a blocking check failed: {'; '.join(checks)}") if checks else (None, "")
         )
 
+    def _taken(self, node: AssetPartition) -> list[AssetPartition]:
+        """Return what a partition takes as far as it is there."""
+        edges = (edge for edge in self.graph.edges[node.asset] if edge.takes_what_is_there)
+        return [
+            AssetPartition(edge.parent, partition)
+            for edge in edges
+            if not self.graph.is_setting(edge.parent)
+            for partition in edge.reads.get(node.partition, ())
+        ]
+
     def _holds_up(self, hold: _Hold, *, edge: Edge, partition: str | None, look: Look) -> bool:
         if not edge.takes_what_is_there:
             return True
@@ -228,7 +243,8 @@ class Walk:
 
     def _is_elsewhere(self, node: AssetPartition, *, look: Look) -> bool:
         """Whether a run of another process is at work on a partition, or on what it is made from."""
-        return node in look.under_way or any(parent in look.under_way for parent in self.graph.parents(node))
+        step = [node, *self._made_together(node)]
+        return any(each in look.under_way for each in (*step, *self.graph.parents(node)))
 
     # What is made
 
@@ -329,11 +345,14 @@ class Walk:
             raise error
         self.history.read(instance=self.instance)
         seconds = time.perf_counter() - begun.began
+        unmade = []
         for node, before in begun.before.items():
             made = self.history.made(node)
             # a source that is silent leaves what it gave last in force
             stands = made is not None and (made != before or next(self.graph.parents(node), None) is None)
-            self._settled[node] = None if error is None or stands else _Hold("failed", node)
+            if error is not None and not stands:
+                unmade.append(node)
+            self._settled[node] = _Hold("failed", unmade[0]) if node in unmade else None
         run_id = ""
         outcome: Outcome = "failed"
         if error is None:

@@ -4,7 +4,7 @@ Over the real asset graph of a study. That Dagster records it so is held by the 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
@@ -67,11 +67,19 @@ class Ledger:
             comes_out = hashlib.sha256("".join([str(node), *read]).encode()).hexdigest()
             self.record(node, before if node.asset in self.same and before else comes_out)
 
+    def observe_all(self, settings: Mapping[AssetPartition, str] | None = None) -> None:
+        """Record all settings of the study file.
+
+        :param settings: their versions, if they matter
+        """
+        for name in self.graph.settings:
+            for node in (AssetPartition(name, each) for each in self.graph.partitions[name]):
+                self.observe(node, settings[node] if settings else "as at first")
+
     def make_all(self, *, but: Iterable[AssetPartition] = ()) -> None:
         """Make everything once, in order."""
-        for settings in self.graph.settings:
-            for partition in self.graph.partitions[settings]:
-                self.observe(AssetPartition(settings, partition), "as at first")
+        if not self.versions:
+            self.observe_all()
         self.make(*(node for node in self.graph if node not in set(but)))
 
     def fail(self, node: AssetPartition, *, tags: dict[str, str] | None = None) -> None:
