@@ -21,7 +21,7 @@ from bioalign_assets.freshness.settings_assets import changed_settings
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
 
-__all__ = ["TABLE_ROOMS", "build_schedules", "build_sensors"]
+__all__ = ["TABLE_ROOMS", "build_mending_sensor", "build_schedules", "build_sensors"]
 
 TABLE_ROOMS = ("ctd", "curation", "evaluation", "report")
 """Rooms whose assets a CPU makes in seconds: they follow by themselves."""
@@ -38,7 +38,7 @@ def build_sensors(study: Study, *, settings: Settings) -> list[dg.SensorDefiniti
     return [
         _release_sensor(study, settings=settings),
         _study_sensor(study, settings=settings),
-        _mending_sensor(),
+        build_mending_sensor(),
         dg.AutomationConditionSensorDefinition(
             "refresh_tables",
             target=dg.AssetSelection.groups(*TABLE_ROOMS),
@@ -189,7 +189,12 @@ def _study_sensor(study: Study, *, settings: Settings) -> dg.SensorDefinition:
     return study_file
 
 
-def _mending_sensor(*, every_s: int = 30) -> dg.SensorDefinition:
+def build_mending_sensor(*, every_s: int = 30) -> dg.SensorDefinition:
+    """Return a sensor that lets the daemon mend killed runs while it lives on.
+
+    :param every_s: seconds between two looks
+    """
+
     @dg.sensor(
         name="mend_killed_runs",
         description="Ends runs whose processes were killed, and frees the training slots that they held.",

@@ -84,9 +84,9 @@ class Wanted:
 class _Hold(NamedTuple):
     """What a partition that was not made holds up."""
 
-    kind: Literal["failed", "left"]
+    kind: Literal["failed", "left", "absent"]
     """``failed``: what is made from it, but not what takes the partitions that there are; ``left``: that too, for it
-    would mix old with new"""
+    would mix old with new; ``absent``: as failed, but nobody has asked for what it would be made from"""
     root: AssetPartition
     """Where it began"""
 
@@ -197,7 +197,7 @@ class Walk:
                 continue
             self._settled[node] = hold
             unsettled.discard(node)
-            if hold is not None and is_due:
+            if hold is not None and hold.kind != "absent" and is_due:
                 waits.setdefault((node.partition, why), []).append(node)
         for (_, why), nodes in waits.items():
             yield Step(title=_title(nodes), outcome="waits", why=why, nodes=tuple(nodes))
@@ -213,9 +213,8 @@ class Walk:
                     return hold, f"waits for {hold.root}"
         taken = self._taken(node)
         if taken and all(look.state(parent) == "missing" for parent in taken):
-            above = self._settled.get(taken[0])
-            root = taken[0] if above is None else above.root
-            return _Hold("failed", root), f"waits for {root}"
+            above = self._settled.get(taken[0]) or _Hold("absent", taken[0])
+            return above, f"waits for {above.root}"
         if look.state(node) == "fresh":
             return None, ""
         if node.room in MODEL_ROOMS and not wanted.loads_models:

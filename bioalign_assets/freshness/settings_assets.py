@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from bioalign_assets.dagster_private import DATA_VERSION_TAG
+from bioalign_assets.dagster_private import DATA_VERSION_TAG, newest_event_id, partition_versions
 from bioalign_assets.freshness.partition_graph import AssetPartition
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study
@@ -90,7 +90,5 @@ def _recorded(group: SettingsGroup, *, instance: dg.DagsterInstance) -> dict[str
         record = instance.get_latest_data_version_record(_key(group), is_source=True)
         event = None if record is None else record.asset_observation
         return {} if event is None else {None: (event.tags or {}).get(DATA_VERSION_TAG, "")}
-    tags = instance.event_log_storage.get_latest_tags_by_partition(
-        _key(group), event_type=dg.DagsterEventType.ASSET_OBSERVATION, tag_keys=[DATA_VERSION_TAG]
-    )
-    return {partition: found.get(DATA_VERSION_TAG, "") for partition, found in tags.items()}
+    newest = newest_event_id(instance)
+    return dict(partition_versions(instance, _key(group), observed=True, until=newest).items())

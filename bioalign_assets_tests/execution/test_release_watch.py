@@ -7,16 +7,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dagster as dg
 import pytest
-from bioalign_assets.automation.release_watch import RELEASE, Memory, decide
-from bioalign_assets.demo import working_alone
-from bioalign_assets.running import PlannedRun, execute
 
 from bioalign_assets.automation.sensors import source_events
 from bioalign_assets.ctd.checks import known_sighting
 from bioalign_assets.definitions import build_defs
 from bioalign_assets.errors import BioAlignError
-from bioalign_assets_tests.automation.releases import dated, first_release, without_rows
+from bioalign_assets.execution.release_watch import RELEASE, Memory, decide
+from bioalign_assets.execution.runs import PlannedRun, execute
+from bioalign_assets.freshness.settings_assets import observe_settings
 from bioalign_assets_tests.micro import Micro
+from bioalign_assets_tests.releases import dated, first_release, without_rows
 
 CAPTCHA = b"<!DOCTYPE html><html><body>altcha: prove that you are human</body></html>"
 
@@ -70,12 +70,13 @@ def site() -> Iterator[Site]:
 class Watched:
     """A study whose source is watched, with the sensor's ticks made by hand."""
 
-    def __init__(self, folder, source: str) -> None:
-        micro = Micro(folder)
+    def __init__(self, micro: Micro, source: str) -> None:
         self.study = micro.study
         self.settings = micro.settings.model_copy(update={"ctd_source": source})
         self.instance = micro.instance
+        observe_settings(self.study, instance=self.instance)
         self.defs = build_defs(settings=self.settings, study=self.study)
+        self.job = self.defs.resolve_implicit_global_asset_job_def()
         self.cursor: str | None = None
         self.skipped = ""
 
@@ -95,14 +96,12 @@ class Watched:
 
     def follow(self, request: dg.RunRequest) -> None:
         """Execute what the sensor asked for."""
-        with working_alone(self.study, settings=self.settings) as instance:
-            execute(
-                PlannedRun(title="ingest", assets=("ctd.release",)),
-                job=self.defs.resolve_implicit_global_asset_job_def(),
-                instance=instance,
-                study=self.study,
-                tags=request.tags,
-            )
+        execute(
+            PlannedRun(title="ingest", assets=("ctd.release",), tags=request.tags),
+            job=self.job,
+            instance=self.instance,
+            study=self.study,
+        )
 
     def check(self) -> dg.AssetCheckEvaluation | None:
         """Return the last evaluation of the check on the source."""
@@ -112,9 +111,14 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path, site) -> Watched:
+def micro(new_warehouse, tmp_path) -> Micro:
+    return new_warehouse.copy(tmp_path)
+
+
+@pytest.fixture
+def watched(micro, tmp_path, site) -> Watched:
     site.publish(first_release(tmp_path), etag='"one"')
-    return Watched(tmp_path, site.url)
+    return Watched(micro, site.url)
 
 
 def test_a_new_release_starts_one_run_and_the_same_never_another(watched, site, tmp_path):
@@ -243,12 +247,12 @@ def test_memory_survives_its_text():
     assert Memory.from_json(memory.to_json()) == memory
 
 
-def test_a_folder_is_watched_by_its_newest_report(tmp_path):
+def test_a_folder_is_watched_by_its_newest_report(micro, tmp_path):
     folder = tmp_path / "releases"
     folder.mkdir()
     first = first_release(tmp_path)
     (folder / "a.csv").write_text(dated(first, year=2020), encoding="utf-8")
-    watched = Watched(tmp_path, str(folder))
+    watched = Watched(micro, str(folder))
     (request,) = watched.tick()
     watched.follow(request)
     assert watched.tick() == []
@@ -260,8 +264,8 @@ def test_a_folder_is_watched_by_its_newest_report(tmp_path):
     assert len(watched.tick()) == 1
 
 
-def test_an_emptied_folder_is_told(tmp_path):
-    watched = Watched(tmp_path, str(tmp_path / "nowhere"))
+def test_an_emptied_folder_is_told(micro, tmp_path):
+    watched = Watched(micro, str(tmp_path / "nowhere"))
     assert watched.tick() == []
     assert "nowhere" in watched.skipped
     memory = Memory(misses=2)

@@ -1,4 +1,4 @@
-"""The Dagster instance of a warehouse: set up once, and mended after a kill."""
+"""What killed runs leave is mended, and what lives is left alone."""
 
 import os
 import socket
@@ -8,17 +8,6 @@ import time
 
 import dagster as dg
 import pytest
-import yaml
-from bioalign_assets.instance import (
-    build_mending_sensor,
-    dagster_home,
-    held,
-    hold_run,
-    mend_killed_runs,
-    open_instance,
-    owner_tags,
-)
-from bioalign_assets.warehouse.at_work import Life, Part
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import (
@@ -27,12 +16,15 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from bioalign_assets import instance as instance_module
-from bioalign_assets.warehouse import at_work
-from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.automation.sensors import build_mending_sensor
+from bioalign_assets.execution import killed_runs, marks
+from bioalign_assets.execution.executor import marked_executor
+from bioalign_assets.execution.guarded_warehouse import GuardedWarehouse
+from bioalign_assets.execution.instance import adopt, open_instance
+from bioalign_assets.execution.killed_runs import hold_run, mend_killed_runs, owner_tags
+from bioalign_assets.execution.marks import Life, Part
 
-from .warehouse._holders import kill, start_holder
-from .warehouse._make import in_processes
+from .holders import Holder
 
 STATUS = dg.DagsterRunStatus
 _OPEN = (STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING)
@@ -40,7 +32,7 @@ _OVER = (STATUS.SUCCESS, STATUS.FAILURE, STATUS.CANCELED)
 
 
 @dg.asset(key=["training", "adapter"], pool="training")
-def adapter(warehouse: Warehouse):
+def adapter(warehouse: GuardedWarehouse):
     pass
 
 
@@ -51,37 +43,42 @@ def table():
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("warehouse")
+    folder = tmp_path_factory.mktemp("warehouse")
+    adopt(folder, study="demo", home=None)
+    return folder
 
 
 @pytest.fixture
 def instance(root):
     with open_instance(root) as opened:
         yield opened
-        folder = instance_module._folder(opened)
-        for run in at_work.runs_held(folder):
-            at_work.let_go(folder, run)
+        folder = killed_runs.marks_folder(opened)
+        for run in marks.runs_held(folder):
+            marks.let_go(folder, run)
         opened.wipe()
 
 
 @pytest.fixture
 def holder(instance):
-    """Start processes that hold a run."""
+    """Hold a run as another process would."""
     started = []
 
     def start(run, part=Part.RUN):
-        started.append(start_holder(instance_module._folder(instance), run.run_id, part))
+        started.append(Holder(killed_runs.marks_folder(instance), run.run_id, part))
         return started[-1]
 
     yield start
-    for process in started:
-        kill(process)
+    for each in started:
+        each.kill()
+
+
+def guarded(root):
+    return GuardedWarehouse(folder=str(root), study="demo", code="c")
 
 
 def job_of(asset):
-    return dg.Definitions(
-        assets=[asset], resources={"warehouse": Warehouse(folder="unused")}
-    ).resolve_implicit_global_asset_job_def()
+    resources = {"warehouse": GuardedWarehouse(folder="unused", study="demo", code="c")}
+    return dg.Definitions(assets=[asset], resources=resources).resolve_implicit_global_asset_job_def()
 
 
 def make_run(instance, *, status=STATUS.STARTED, asset=adapter, module=None):
@@ -107,7 +104,7 @@ def killed(instance, holder):
 
     def make(status=STATUS.STARTED):
         run = make_run(instance, status=status)
-        kill(holder(run))
+        holder(run).kill()
         return run
 
     return make
@@ -115,51 +112,6 @@ def killed(instance, holder):
 
 def status_of(instance, run):
     return instance.get_run_by_id(run.run_id).status
-
-
-# The instance
-
-
-def test_an_instance_lives_in_its_warehouse(root, instance):
-    assert instance.root_directory == str(dagster_home(root))
-    assert dagster_home(root).parent == root
-    assert (dagster_home(root) / "dagster.yaml").is_file()
-
-
-def test_an_instance_sends_no_telemetry_and_trains_one_at_a_time(root, instance):
-    written = yaml.safe_load((dagster_home(root) / "dagster.yaml").read_text())
-    assert written["telemetry"]["enabled"] is False
-    assert instance.telemetry_enabled is False
-    assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
-
-
-def test_settings_that_a_person_changed_are_kept(tmp_path):
-    with open_instance(tmp_path):
-        pass
-    file = dagster_home(tmp_path) / "dagster.yaml"
-    file.write_text("telemetry:\n  enabled: false\nconcurrency:\n  pools:\n    default_limit: 3\n")
-    with open_instance(tmp_path) as again:
-        assert again.get_concurrency_config().pool_config.default_pool_limit == 3
-    assert "default_limit: 3" in file.read_text()
-
-
-def test_runs_are_there_when_the_instance_is_opened_again(tmp_path):
-    with open_instance(tmp_path) as first:
-        run = make_run(first)
-    with open_instance(tmp_path) as second:
-        assert second.get_run_by_id(run.run_id).job_name == "__ASSET_JOB"
-
-
-def _open_and_count(root):
-    with open_instance(root) as opened:
-        make_run(opened)
-        return len(opened.get_runs())
-
-
-def test_processes_set_up_a_new_instance_at_once(tmp_path):
-    told = in_processes([(_open_and_count, (tmp_path / "new",))] * 3)
-    assert max(told) == 3
-    assert all(isinstance(count, int) for count in told)
 
 
 def test_the_owner_of_a_run_is_this_process():
@@ -234,20 +186,20 @@ def test_a_run_that_ended_well_after_it_was_looked_up_is_left(instance, holder, 
     """The process records the end and leaves, just between the look at the record and the look at the locks."""
     run = make_run(instance)
     process = holder(run)
-    real = at_work.life
+    real = marks.life
 
     def end_first(folder, run_id):
-        if process.is_alive():
+        if process.is_alive:
             instance.report_dagster_event(
                 dg.DagsterEvent(
                     event_type_value=dg.DagsterEventType.RUN_SUCCESS.value, job_name=run.job_name
                 ),
                 run_id=run_id,
             )
-            kill(process)
+            process.kill()
         return real(folder, run_id)
 
-    monkeypatch.setattr(at_work, "life", end_first)
+    monkeypatch.setattr(marks, "life", end_first)
     assert mend_killed_runs(instance) == []
     assert status_of(instance, run) == STATUS.SUCCESS
 
@@ -263,12 +215,12 @@ def test_a_run_that_was_never_held_is_ended_after_a_while(module, status, instan
 
 def test_the_while_begins_with_the_last_change_of_the_run(instance):
     run = make_run(instance, status=STATUS.NOT_STARTED)
-    time.sleep(1.2)
+    time.sleep(0.9)
     instance.report_dagster_event(
         dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_STARTING.value, job_name=run.job_name),
         run_id=run.run_id,
     )
-    assert mend_killed_runs(instance, unmarked_for_s=1.0) == []
+    assert mend_killed_runs(instance, unmarked_for_s=0.8) == []
 
 
 @pytest.mark.parametrize(("asset", "module"), [(table, None), (adapter, "their.definitions")])
@@ -281,22 +233,22 @@ def test_a_run_of_others_that_nothing_marks_is_left(asset, module, instance):
 def test_orphaned_steps_are_waited_for(instance, holder):
     run = make_run(instance)
     conductor, step = holder(run), holder(run, Part.STEP)
-    kill(conductor)
-    threading.Timer(1.0, step.kill).start()
+    conductor.kill()
+    threading.Timer(0.3, step.kill).start()
     assert mend_killed_runs(instance) == [run.run_id]
-    assert not step.is_alive()
+    assert not step.is_alive
 
 
 def test_a_run_whose_orphaned_step_is_stuck_is_left_for_the_next_time(instance, holder, monkeypatch):
-    monkeypatch.setattr(instance_module, "_ORPHAN_S", 0.3)
+    monkeypatch.setattr(killed_runs, "_ORPHAN_S", 0.3)
     run = make_run(instance)
     conductor, step = holder(run), holder(run, Part.STEP)
     slot(instance, run)
-    kill(conductor)
+    conductor.kill()
     assert mend_killed_runs(instance) == []
     assert status_of(instance, run) == STATUS.STARTED
     assert holders(instance) == {run.run_id}
-    kill(step)
+    step.kill()
     assert mend_killed_runs(instance) == [run.run_id]
     assert holders(instance) == set()
 
@@ -321,7 +273,7 @@ def test_the_pool_slot_of_a_killed_run_is_free_again(instance, holder):
     holder(waiting)
     assert slot(instance, run)
     assert not slot(instance, waiting)
-    kill(process)
+    process.kill()
     assert mend_killed_runs(instance) == [run.run_id]
     assert slot(instance, waiting)
 
@@ -374,65 +326,63 @@ def test_the_pool_slot_of_a_run_that_was_deleted_is_free_again(instance, killed)
 
 
 def test_marks_don_t_pile_up(instance, killed, monkeypatch):
-    folder = instance_module._folder(instance)
+    folder = killed_runs.marks_folder(instance)
     runs = [killed(), killed(STATUS.SUCCESS)]
     mend_killed_runs(instance)
-    assert {run.run_id for run in runs} <= at_work.marked(folder)  # a late step may still look for them
-    monkeypatch.setattr(at_work, "FORGET_AFTER_S", -1)
-    monkeypatch.setattr(at_work.forget, "__kwdefaults__", {"older_than_s": -1})
+    assert {run.run_id for run in runs} <= marks.marked(folder)  # a late step may still look for them
+    monkeypatch.setattr(marks, "FORGET_AFTER_S", -1)
+    monkeypatch.setattr(marks.forget, "__kwdefaults__", {"older_than_s": -1})
     mend_killed_runs(instance)
-    assert at_work.marked(folder) == set()
+    assert marks.marked(folder) == set()
 
 
 def test_a_process_lets_go_of_a_run_when_its_end_is_on_record(instance):
-    folder = instance_module._folder(instance)
+    folder = killed_runs.marks_folder(instance)
     first, second = make_run(instance), make_run(instance)
     hold_run(instance, first.run_id)
     hold_run(instance, second.run_id)
-    assert at_work.runs_held(folder) == {first.run_id, second.run_id}
+    assert marks.runs_held(folder) == {first.run_id, second.run_id}
     instance.report_run_failed(first)
     hold_run(instance, second.run_id)
-    assert at_work.runs_held(folder) == {second.run_id}
-
-
-def test_an_instance_that_is_not_kept_has_no_marks(tmp_path):
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize(
-            [adapter], instance=instance, resources={"warehouse": Warehouse(folder=str(tmp_path))}
-        )
-    assert result.success
-    assert list(tmp_path.iterdir()) == []
+    assert marks.runs_held(folder) == {second.run_id}
 
 
 @dg.asset(key=["training", "adapter"])
-def looks_at_itself(context: dg.AssetExecutionContext, warehouse: Warehouse):
-    folder = instance_module._folder(context.instance)
-    marks = sorted(path.name.split(".")[1] for path in folder.glob(f"{context.run.run_id}.*"))
+def looks_at_itself(context: dg.AssetExecutionContext, warehouse: GuardedWarehouse):
+    folder = killed_runs.marks_folder(context.instance)
+    found = sorted(path.name.split(".")[1] for path in folder.glob(f"{context.run.run_id}.*"))
     return dg.MaterializeResult(
         metadata={
-            "marks": ",".join(marks),
-            "life": str(at_work.life(folder, context.run.run_id)),
+            "marks": ",".join(found),
+            "life": str(marks.life(folder, context.run.run_id)),
             "process": os.getpid(),
         }
     )
 
 
-def _looking(**named):
+def _looking(is_light):
     defs = dg.Definitions(
         assets=[looks_at_itself],
-        resources={"warehouse": Warehouse(folder="unused")},
-        executor=held(dg.multiprocess_executor, **named).configured({"max_concurrent": 1}),
+        resources={"warehouse": GuardedWarehouse(folder=os.environ["LOOKING_AT"], study="demo", code="c")},
+        executor=marked_executor(dg.multiprocess_executor, is_light=is_light).configured(
+            {"max_concurrent": 1}
+        ),
         jobs=[dg.define_asset_job("looking")],
     )
     return defs.resolve_job_def("looking")
 
 
 def looking_job():
-    return _looking()
+    return _looking(lambda _: False)
 
 
 def light_job():
-    return _looking(is_light=lambda step: step == "training__adapter")
+    return _looking(lambda step: step == "training__adapter")
+
+
+@pytest.fixture(autouse=True)
+def _looked_at(root, monkeypatch):
+    monkeypatch.setenv("LOOKING_AT", str(root))  # in the processes of steps too
 
 
 def told(result):
@@ -443,18 +393,11 @@ def told(result):
 def test_a_run_in_one_process_is_held_by_its_steps(root, instance):
     result = looking_job().execute_in_process(instance=instance)
     assert told(result) == {"marks": "step", "life": "living"}
-    assert at_work.life(instance_module._folder(instance), result.run_id) is Life.LIVING
+    assert marks.life(killed_runs.marks_folder(instance), result.run_id) is Life.LIVING
     assert mend_killed_runs(instance) == []
 
 
-def test_a_run_in_several_processes_is_held_by_its_conductor_and_its_steps(instance):
-    with dg.execute_job(dg.reconstructable(looking_job), instance=instance) as result:
-        assert result.success
-        assert told(result) == {"marks": "run,step", "life": "living"}
-    assert mend_killed_runs(instance) == []
-
-
-def test_a_run_of_light_steps_is_conducted_and_worked_on_in_one_process(instance):
+def test_a_run_is_marked_by_its_conductor_and_its_steps_and_light_ones_have_one_process(instance):
     for job, is_here in ((light_job, True), (looking_job, False)):
         with dg.execute_job(dg.reconstructable(job), instance=instance) as result:
             assert result.success
@@ -466,7 +409,7 @@ def test_a_run_of_light_steps_is_conducted_and_worked_on_in_one_process(instance
 
 def test_an_executor_that_holds_its_runs_is_the_same_otherwise():
     real = dg.multiprocess_executor
-    wrapped = held(real)
+    wrapped = marked_executor(real, is_light=lambda _: False)
     assert wrapped.name == real.name
     assert wrapped.config_schema is real.config_schema
     assert wrapped.get_requirements({}) == real.get_requirements({})

@@ -7,11 +7,11 @@ import time
 
 import psutil
 import pytest
-from bioalign_assets.warehouse.at_work import Life, Part
 
-from bioalign_assets.warehouse import at_work
+from bioalign_assets.execution import marks
+from bioalign_assets.execution.marks import Life, Part
 
-from ._holders import SPAWN, kill, start_holder
+from .holders import SPAWN, Holder, kill, start_holder
 
 RUN = "8fff60d3-1695-4f12-b116-98aeb1cddd0f"
 OTHER = "563f39d9-ac99-4fe0-bb31-55139a4dc732"
@@ -19,18 +19,18 @@ OTHER = "563f39d9-ac99-4fe0-bb31-55139a4dc732"
 
 @pytest.fixture
 def folder(tmp_path):
-    return tmp_path / "at_work"
+    return tmp_path / "marks"
 
 
 @pytest.fixture(autouse=True)
 def _let_go(folder):
     yield
-    for run in at_work.runs_held(folder):
-        at_work.let_go(folder, run)
+    for run in marks.runs_held(folder):
+        marks.let_go(folder, run)
 
 
 @pytest.fixture
-def holder(folder):
+def process(folder):
     """Start processes that hold a run."""
     started = []
 
@@ -39,81 +39,85 @@ def holder(folder):
         return started[-1]
 
     yield start
-    for process in started:
-        kill(process)
+    for each in started:
+        kill(each)
+
+
+@pytest.fixture
+def holder(folder):
+    """Hold a run as another process would."""
+    return lambda part, run=RUN: Holder(folder, run, part)
 
 
 def test_a_run_that_nobody_held_is_unmarked(folder):
-    assert at_work.life(folder, RUN) is Life.UNMARKED
-    assert at_work.marked(folder) == set()
+    assert marks.life(folder, RUN) is Life.UNMARKED
+    assert marks.marked(folder) == set()
+
+
+def test_a_run_lives_as_long_as_its_process(folder, process):
+    """Also one that is stopped; not one that was killed and nobody has waited for."""
+    started = process(Part.RUN)
+    assert marks.life(folder, RUN) is Life.LIVING
+    assert marks.life(folder, OTHER) is Life.UNMARKED
+    os.kill(started.pid, signal.SIGSTOP)
+    assert marks.life(folder, RUN) is Life.LIVING
+    os.kill(started.pid, signal.SIGKILL)
+    while psutil.Process(started.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert marks.life(folder, RUN) is Life.GONE
+    assert marks.marked(folder) == {RUN}
 
 
 @pytest.mark.parametrize("part", Part)
-def test_a_run_lives_as_long_as_its_process(part, folder, holder):
-    process = holder(part)
-    assert at_work.life(folder, RUN) is Life.LIVING
-    assert at_work.life(folder, OTHER) is Life.UNMARKED
-    kill(process)
-    assert at_work.life(folder, RUN) is Life.GONE
-    assert at_work.marked(folder) == {RUN}
-
-
-def test_a_process_that_was_killed_and_not_waited_for_is_gone(folder, holder):
-    process = holder(Part.RUN)
-    os.kill(process.pid, signal.SIGKILL)
-    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
-    assert at_work.life(folder, RUN) is Life.GONE
-
-
-def test_a_stopped_process_lives(folder, holder):
-    process = holder(Part.RUN)
-    os.kill(process.pid, signal.SIGSTOP)
-    assert at_work.life(folder, RUN) is Life.LIVING
+def test_either_part_is_a_sign_of_life(part, folder, holder):
+    held = holder(part)
+    assert marks.life(folder, RUN) is Life.LIVING
+    held.kill()
+    assert marks.life(folder, RUN) is Life.GONE
 
 
 def test_a_step_without_its_conductor_is_an_orphan(folder, holder):
     conductor, step = holder(Part.RUN), holder(Part.STEP)
-    kill(conductor)
-    assert at_work.life(folder, RUN) is Life.ORPHANED
-    kill(step)
-    assert at_work.life(folder, RUN) is Life.GONE
+    conductor.kill()
+    assert marks.life(folder, RUN) is Life.ORPHANED
+    step.kill()
+    assert marks.life(folder, RUN) is Life.GONE
 
 
 def test_a_conductor_between_two_steps_lives(folder, holder):
     holder(Part.RUN)
-    kill(holder(Part.STEP))
-    assert at_work.life(folder, RUN) is Life.LIVING
+    holder(Part.STEP).kill()
+    assert marks.life(folder, RUN) is Life.LIVING
 
 
 def test_one_of_two_steps_is_enough_to_be_an_orphan(folder, holder):
     conductor, first, _second = holder(Part.RUN), holder(Part.STEP), holder(Part.STEP)
-    kill(conductor)
-    kill(first)
-    assert at_work.life(folder, RUN) is Life.ORPHANED
+    conductor.kill()
+    first.kill()
+    assert marks.life(folder, RUN) is Life.ORPHANED
 
 
 def test_a_process_sees_its_own_marks(folder):
-    at_work.hold(folder, RUN, part=Part.STEP)
-    at_work.hold(folder, RUN, part=Part.STEP)
-    assert at_work.life(folder, RUN) is Life.LIVING
-    assert at_work.runs_held(folder) == {RUN}
+    marks.hold(folder, RUN, part=Part.STEP)
+    marks.hold(folder, RUN, part=Part.STEP)
+    assert marks.life(folder, RUN) is Life.LIVING
+    assert marks.runs_held(folder) == {RUN}
     assert len(list(folder.iterdir())) == 1
 
 
 def test_letting_go_of_one_run_keeps_the_others(folder):
     for run in (RUN, OTHER):
-        at_work.hold(folder, run, part=Part.RUN)
-    at_work.let_go(folder, RUN)
-    assert at_work.runs_held(folder) == {OTHER}
-    assert at_work.life(folder, RUN) is Life.UNMARKED
-    assert at_work.life(folder, OTHER) is Life.LIVING
+        marks.hold(folder, run, part=Part.RUN)
+    marks.let_go(folder, RUN)
+    assert marks.runs_held(folder) == {OTHER}
+    assert marks.life(folder, RUN) is Life.UNMARKED
+    assert marks.life(folder, OTHER) is Life.LIVING
 
 
 def test_marks_of_another_folder_are_another_matter(folder, tmp_path):
-    at_work.hold(folder, RUN, part=Part.RUN)
-    assert at_work.life(tmp_path / "elsewhere", RUN) is Life.UNMARKED
-    assert at_work.runs_held(tmp_path / "elsewhere") == set()
+    marks.hold(folder, RUN, part=Part.RUN)
+    assert marks.life(tmp_path / "elsewhere", RUN) is Life.UNMARKED
+    assert marks.runs_held(tmp_path / "elsewhere") == set()
 
 
 def test_a_mark_is_never_seen_without_its_lock(folder, monkeypatch):
@@ -126,54 +130,54 @@ def test_a_mark_is_never_seen_without_its_lock(folder, monkeypatch):
         def looking(*arguments, _real=real, **named):
             done = _real(*arguments, **named)
             monkeypatch.undo()
-            seen.append(at_work.life(folder, RUN))
+            seen.append(marks.life(folder, RUN))
             return done
 
         monkeypatch.setattr(owner, name, looking)
-        at_work.hold(folder, RUN, part=Part.RUN)
-        at_work.let_go(folder, RUN)
+        marks.hold(folder, RUN, part=Part.RUN)
+        marks.let_go(folder, RUN)
     assert seen == [Life.UNMARKED, Life.LIVING]
 
 
 def test_marks_are_forgotten_when_they_are_old(folder, holder):
-    kill(holder(Part.RUN))
-    kill(holder(Part.STEP, run=OTHER))
-    at_work.forget(folder, RUN)
-    assert at_work.life(folder, RUN) is Life.GONE
-    at_work.forget(folder, RUN, older_than_s=-1)
-    assert at_work.life(folder, RUN) is Life.UNMARKED
-    assert at_work.marked(folder) == {OTHER}
+    holder(Part.RUN).kill()
+    holder(Part.STEP, run=OTHER).kill()
+    marks.forget(folder, RUN)
+    assert marks.life(folder, RUN) is Life.GONE
+    marks.forget(folder, RUN, older_than_s=-1)
+    assert marks.life(folder, RUN) is Life.UNMARKED
+    assert marks.marked(folder) == {OTHER}
 
 
 def test_a_mark_that_was_half_made_is_none_and_is_removed_after_a_day(folder):
     folder.mkdir()
     half = folder / f"{RUN}.run.17-0a0b0c0d.partial"
     half.touch()
-    assert at_work.life(folder, RUN) is Life.UNMARKED
-    assert at_work.marked(folder) == set()
-    at_work.forget(folder, RUN)
+    assert marks.life(folder, RUN) is Life.UNMARKED
+    assert marks.marked(folder) == set()
+    marks.forget(folder, RUN)
     assert half.exists()
     long_ago = time.time() - 2 * 24 * 3600
     os.utime(half, (long_ago, long_ago))
-    at_work.forget(folder, RUN)
+    marks.forget(folder, RUN)
     assert not half.exists()
 
 
 def test_a_run_whose_mark_is_forgotten_while_it_is_looked_at_is_not_alive(folder, holder, monkeypatch):
-    kill(holder(Part.RUN))
-    real = at_work._is_held
+    holder(Part.RUN).kill()
+    real = marks._is_held
 
     def forgotten(path):
         path.unlink()
         return real(path)
 
-    monkeypatch.setattr(at_work, "_is_held", forgotten)
-    assert at_work.life(folder, RUN) is Life.GONE
+    monkeypatch.setattr(marks, "_is_held", forgotten)
+    assert marks.life(folder, RUN) is Life.GONE
 
 
 def step_of(folder, run, started):
-    at_work.hold(folder, run, part=Part.STEP)
-    at_work.end_with_conductor(folder, run)
+    marks.hold(folder, run, part=Part.STEP)
+    marks.end_with_conductor(folder, run)
     started.set()
     while True:  # at work, and never waiting
         pass
@@ -181,7 +185,7 @@ def step_of(folder, run, started):
 
 def conduct(folder, run, is_held, started, told):
     if is_held:
-        at_work.hold(folder, run, part=Part.RUN)
+        marks.hold(folder, run, part=Part.RUN)
     step = multiprocessing.get_context("forkserver").Process(target=step_of, args=(folder, run, started))
     step.start()
     told.put(step.pid)
@@ -202,19 +206,19 @@ def test_a_step_ends_with_its_killed_conductor(folder):
     assert step.is_running()
     kill(conductor)
     step.wait(20)
-    assert at_work.life(folder, RUN) is Life.GONE
+    assert marks.life(folder, RUN) is Life.GONE
 
 
 def test_a_process_that_no_conductor_started_goes_on_without_its_parent(folder):
     conductor, step = _conducted(folder, is_held=False)
     kill(conductor)
-    time.sleep(1.0)
+    time.sleep(0.3)
     assert step.is_running()
     assert step.status() != psutil.STATUS_ZOMBIE
     step.kill()
 
 
 def test_this_process_has_no_conductor(folder):
-    at_work.hold(folder, RUN, part=Part.RUN)
-    at_work.end_with_conductor(folder, RUN)  # would end the tests
-    assert not at_work._watching.is_set()
+    marks.hold(folder, RUN, part=Part.RUN)
+    marks.end_with_conductor(folder, RUN)  # would end the tests
+    assert not marks._watching.is_set()
