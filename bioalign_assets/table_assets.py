@@ -22,6 +22,7 @@ __all__ = [
     "asset_arguments",
     "checks_stand",
     "fits_schema",
+    "made_meanwhile",
     "materialized",
     "result_of",
     "schema_checks",
@@ -132,6 +133,27 @@ def checks_stand(context: dg.AssetExecutionContext, *, but: Collection[str]) -> 
         last = None if check.name in but else evaluated_check(context.instance, check)
         if last is not None:
             context.instance.report_runless_asset_event(last)
+
+
+def made_meanwhile(context: dg.AssetExecutionContext, full_names: Sequence[str]) -> bool:
+    """Return whether another run has made tables of the partition at hand since this run was asked for.
+
+    Two runs may have been asked for the same, by the daemon and a person: the second waits for its pool, and then has
+    nothing left to do. What a person asks for again after it was made is made again.
+    """
+    record = context.instance.get_run_record_by_id(context.run_id)
+    for name in full_names:
+        key = dg.AssetKey(name.split("."))
+        partition = [context.partition_key] if context.has_partition_key else None
+        asked = dg.AssetRecordsFilter(asset_key=key, asset_partitions=partition)
+        newest = context.instance.fetch_materializations(asked, limit=1).records
+        made = newest[0].asset_materialization if newest else None
+        if record is None or made is None or newest[0].timestamp <= record.create_timestamp.timestamp():
+            return False
+        provenance = dg.DataProvenance.from_tags(made.tags or {})
+        if provenance is None or provenance.code_version != context.assets_def.code_versions_by_key[key]:
+            return False
+    return True
 
 
 def result_of(finding: Finding, *, blocks: bool = True) -> dg.AssetCheckResult:

@@ -73,6 +73,8 @@ def _present(node: AssetPartition, *, history: History, settings: Settings | Non
 def _read(parent: AssetPartition, *, made: Made, history: History) -> str | None:
     """Return the data version of a parent that was read; None if there was none yet."""
     version, event = made.inputs[parent.asset]
+    if event is None:  # Dagster has a version of its own for what was never made
+        return None
     return version if parent.partition is None else history.version_at(parent, event)
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import dagster as dg
 import pyarrow as pa
 
+from bioalign_assets.errors import BioAlignError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study, Variant
-from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
+from bioalign_assets.table_assets import asset_arguments, made_meanwhile, materialized, settings_dep
 from bioalign_assets.training.checkpoints import held_checkpoints, remove_checkpoints, training_key
 from bioalign_assets.training.figures import loss_curve
 from bioalign_assets.training.provenance import expected_provenance
@@ -18,6 +19,7 @@ from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["TRAINING_POOL", "build_assets"]
 
+_TABLES = ("training.adapter", "training.log")
 TRAINING_POOL = "training"
 """Trainings of all runs share this pool, and in a study with published models what asks them; dagster.yaml gives it one
 slot, so that a card holds one model at a time."""
@@ -77,6 +79,14 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                 in_multi_asset=True,
             )
             return
+        if made_meanwhile(context, _TABLES):
+            stored = _stored(variant, study=study, base=base, pairs=pairs, warehouse=warehouse)
+            if stored is not None:
+                context.log.info(
+                    f"{variant.key} was trained by another run meanwhile, from the same: nothing is left to do"
+                )
+                yield from stored
+                return
         yield from _train(variant, study=study, base=base, pairs=pairs, warehouse=warehouse)
 
     return [train]
@@ -89,6 +99,24 @@ def _untuned_row(variant: Variant) -> pa.Table:
         "peak_memory_bytes": 0, "seconds": 0.0, "provenance": "{}",
     }  # fmt: skip
     return pa.Table.from_pylist([row], schema=TABLES["training.adapter"].arrow)
+
+
+def _stored(
+    variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
+) -> list[dg.MaterializeResult[pa.Table]] | None:
+    """Return the stored adapter and its loss curve; None if they were made from something else."""
+    from bioalign_assets.training.adapters import adapter_row, verify_adapter
+
+    rows, log = (warehouse.tables.read(TABLES[name], partitions=[variant.key]) for name in _TABLES)
+    provenance = expected_provenance(variant, study=study, base=base, pairs=pairs)
+    try:
+        verify_adapter(adapter_row(rows, variant=variant.key), warehouse=warehouse.root, expected=provenance)
+    except BioAlignError:
+        return None
+    return [
+        materialized(stored, full_name=name, warehouse=warehouse, in_multi_asset=True)
+        for name, stored in zip(_TABLES, (rows, log), strict=True)
+    ]
 
 
 def _train(

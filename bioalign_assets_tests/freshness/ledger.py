@@ -39,7 +39,9 @@ class Ledger:
             tags[f"dagster/input_event_pointer/{parent}"] = str(self._newest.get(edge.parent, "NULL"))
             # of a partitioned asset Dagster records a hash over partitions, which nothing here goes by
             one = AssetPartition(edge.parent, None)
-            tags[f"dagster/input_data_version/{parent}"] = self.versions.get(one, "over all")
+            tags[f"dagster/input_data_version/{parent}"] = self.versions.get(
+                one, "over all" if edge.parent in self._newest else "NULL"
+            )
         self.report(
             dg.AssetMaterialization(key_of(node.asset), partition=node.partition, tags=tags), node=node
         )

@@ -4,6 +4,7 @@ import pytest
 
 from bioalign_assets.freshness.partition_graph import AssetPartition
 from bioalign_assets.freshness.stale import partition_states
+from bioalign_assets_tests.freshness.ledger import Ledger
 from bioalign_assets_tests.micro import STUDY
 
 P = AssetPartition
@@ -99,8 +100,6 @@ def many(variants):
 @pytest.mark.parametrize("variants", [3, 101])
 def test_a_leaderboard_is_stale_at_any_number_of_variants(graph_of, variants):
     """Dagster ignores an edge to 100 partitions or more, and the leaderboard never got stale."""
-    from bioalign_assets_tests.freshness.ledger import Ledger
-
     graph = graph_of(many(variants))
     assert len(graph.partitions["evaluation.zero_shot"]) == variants
     ledger = Ledger(graph)
@@ -129,3 +128,11 @@ def test_partitions_are_listed_in_the_order_in_which_data_flows(graph):
     for node in graph:
         assert set(graph.parents(node)) <= seen
         seen.add(node)
+
+
+def test_what_was_made_without_an_input_that_is_still_not_there_is_fresh(graph):
+    ledger = Ledger(graph)
+    ledger.make_all(but=[P("report.improvements", None)])
+    assert P("report.study", None) not in ledger.of_state("stale")
+    ledger.make(P("report.improvements", None))
+    assert P("report.study", None) in ledger.of_state("stale")
