@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo dev test lint docs clean-venv setup
+.PHONY: demo dev test quick lint docs clean-venv setup
 .DEFAULT_GOAL := demo
 
 demo: setup          ## the whole study once, then the leaderboard
@@ -15,10 +15,14 @@ dev: setup           ## the Dagster UI over the same runs
 test: setup          ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: setup          ## linter, formatter, type checker, generated docs
+quick: setup         ## the tests that take seconds: after each change
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+lint: setup          ## linter, formatter, type checker, which room may import which, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/bioalign docs --check
 
 docs: setup          ## generated docs

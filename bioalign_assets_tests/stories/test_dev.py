@@ -1,13 +1,47 @@
-"""What a person does and sees in the real UI, in the order in which they would: each test goes on from the last."""
+"""What a person does and sees with ``bioalign dev``, in the order in which they would: each test goes on from the last."""
 
+import os
+import signal
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
+import dagster as dg
+import psutil
 import pytest
 from playwright.sync_api import TimeoutError  # noqa: A004 - theirs is another
 
-from bioalign_assets_tests.automation.releases import dated, without_rows
+from bioalign_assets.execution.killed_runs import mend_killed_runs
+from bioalign_assets_tests.releases import dated, without_rows
+from bioalign_assets_tests.stories.commands import Terminal, are_gone, ending, until
+from bioalign_assets_tests.stories.served import WAIT_S, Ui
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+# of the module: a running daemon and webserver would slow down all tests after these
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory) -> Iterator[Ui]:
+    made = Ui(tmp_path_factory.mktemp("ui"))
+    try:
+        made.until(lambda: bool(made.ask("{ assetNodes { id } }")["assetNodes"]), what="the asset graph")
+        made.switch("refresh_tables", on=False)  # what is stale is to be seen first
+        made.until_runs(1)  # the first release is new
+        yield made
+    finally:
+        made.kill()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Any]:
+    opened = browser.new_page(viewport={"width": 1400, "height": 900})
+    opened.set_default_timeout(WAIT_S * 1000)
+    broken: list[str] = []
+    opened.on("pageerror", lambda error: broken.append(str(error)))
+    yield opened
+    opened.close()
+    assert broken == []
+
 
 ROOMS = ("ctd", "curation", "evaluation", "inference", "models", "report", "study", "training")
 CHECKS = (
@@ -153,3 +187,96 @@ def test_what_runs_by_itself_is_listed_and_described(ui, page, shots):
         page.get_by_text("Looks whether the source has a new CTD release")
     ).first.wait_for()
     page.screenshot(path=shots / "11-sensor.png")
+
+
+# What runs by itself, and two hands at once
+
+
+FIRST, SECOND = "tiny-llama@paper", "tiny-llama@again"
+
+
+def test_the_daemon_reruns_what_is_stale_and_builds_nothing_else(ui):
+    """With the sensors that the definitions have: a condition of our own is ignored by any other kind."""
+    runs = len(ui.runs())
+    ui.switch("refresh_tables", on=True)
+    ui.until(lambda: len(ui.runs()) > runs and not ui.micro.of_state("stale"), what="nothing stale")
+    missing = ui.micro.of_state("missing")
+    assert "curation.pairs[published]" in missing
+    assert "report.leaderboard" in missing
+    ui.switch("refresh_tables", on=False)
+
+
+def made(ui, name, partition):
+    asked = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name.split(".")), asset_partitions=[partition])
+    return ui.micro.instance.fetch_materializations(asked, limit=100).records
+
+
+def is_training(ui, run):
+    return bool(ui.micro.instance.all_logs(run, of_type=dg.DagsterEventType.STEP_START))
+
+
+def slots(ui):
+    return set(ui.micro.instance.event_log_storage.get_concurrency_info("training").active_run_ids)
+
+
+def training_time(ui, run):
+    (step,) = ui.micro.instance.get_run_step_stats(run, ["training__train"])
+    return step.start_time, step.end_time
+
+
+def status(ui, run):
+    return ui.micro.instance.get_run_by_id(run).status.value
+
+
+def test_a_command_beside_the_ui_trains_nothing_twice_and_trainings_take_turns(ui):
+    ui.micro.make("curation.pairs[published]", "models.base[tiny-llama]")
+    run = ui.launch(FIRST)
+    until(lambda: is_training(ui, run), what="a training of the UI")
+    assert slots(ui) == {run}
+    with ending(
+        Terminal(ui.micro, "run", "--variant", FIRST, "--variant", SECOND, "--at-once", "1")
+    ) as command:
+        again = ui.launch(
+            SECOND
+        )  # one of the two has to wait for the other's training, and has nothing to do then
+        code, printed, drawn = command.end()
+    assert code == 0, printed + drawn
+    until(lambda: status(ui, again) in {"SUCCESS", "FAILURE"}, what="the run of the UI")
+    assert {status(ui, each) for each in (run, again)} == {"SUCCESS"}
+    assert len(made(ui, "training.adapter", FIRST)) == 1
+    trained = made(ui, "training.adapter", SECOND)
+    assert len({record.asset_materialization.tags["dagster/data_version"] for record in trained}) == 1
+    by_training = [record for record in trained if "seconds" in record.asset_materialization.metadata]
+    assert len(by_training) == 1
+    times = sorted(training_time(ui, each) for each in {run, by_training[0].run_id})
+    assert times[0][1] <= times[1][0]
+    assert slots(ui) == set()
+    assert ui.micro.of_state("stale") == set()
+
+
+def test_a_training_whose_worker_is_killed_is_ended_and_its_slot_freed(ui):
+    run = ui.launch(FIRST)
+    until(lambda: is_training(ui, run), what="a training")
+    (event,) = ui.micro.instance.all_logs(run, of_type=dg.DagsterEventType.RUN_START)
+    worker = psutil.Process(event.dagster_event.pid)
+    steps = worker.children(recursive=True)
+    assert steps
+    worker.send_signal(signal.SIGKILL)
+    assert are_gone(steps)  # a step does not train on as an orphan
+    mend_killed_runs(ui.micro.instance)  # as its sensor does twice a minute
+    assert status(ui, run) == "FAILURE"
+    assert slots(ui) == set()
+
+
+def test_it_ends_when_it_is_told_to_with_all_that_it_started(ui):
+    """Also where it was started in the background: what it starts does not hear of an interrupt then."""
+    run = ui.launch(FIRST)
+    until(lambda: is_training(ui, run), what="a training")
+    processes = ui.end()
+    assert ui.process.returncode == 128 + signal.SIGTERM
+    assert are_gone(processes)
+    assert status(ui, run) in {"FAILURE", "CANCELED"}
+    assert slots(ui) == set()
+    assert all(each.is_finished for each in ui.micro.instance.get_runs())
+    with pytest.raises(ProcessLookupError):
+        os.killpg(ui.process.pid, signal.SIG_DFL)

@@ -1,0 +1,175 @@
+"""The real UI: ``bioalign dev`` (webserver, daemon, code server) over a micro study, and Debian's chromium."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bioalign_assets_tests.micro import STUDY, Micro
+from bioalign_assets_tests.releases import first_release
+from bioalign_assets_tests.stories.commands import LONGEST_S, environment, family
+
+WAIT_S = LONGEST_S
+AGAIN = """
+[experiments.again]
+like = "paper"
+seed = 43
+
+[evaluation]
+"""
+"""A second training: of the first and this one either may have to wait."""
+STEPS = 120
+
+
+class Ui:
+    """The running UI, and the folder in which its releases arrive."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.releases = folder / "releases"
+        self.releases.mkdir()
+        self.first = first_release(folder)
+        self.publish(self.first)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "dev.log"
+        # releases are noticed at once, and what is stale soon
+        text = STUDY.replace('ctd = "demo"\n', 'ctd = "demo"\ncheck_every_minutes = 0.1\n', 1)
+        text = text.replace("[demo_release]", "[automation]\ncheck_stale_every_seconds = 4\n\n[demo_release]")
+        text = text.replace("steps = 3\n", f"steps = {STEPS}\n").replace("\n[evaluation]\n", AGAIN)
+        self.micro = Micro(folder, text=text)
+        self.micro.use(ctd_source=str(self.releases))
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script starts it in the background
+        try:
+            with self.log.open("w") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "bioalign_assets.cli", "dev", "-p", str(self.port)],
+                    env=environment(self.micro), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                    restore_signals=False,
+                )  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def publish(self, text: str) -> None:
+        """Let a release arrive, whole at once."""
+        aside = self.releases / ".incoming"
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(self.releases / "CTD_curated_genes_diseases.csv")
+
+    def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        """Return the data of a GraphQL answer."""
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            f"{self.url}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - our own server
+            return json.load(answer)["data"]
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return all runs, newest first."""
+        return self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")[
+            "runsOrError"
+        ]["results"]
+
+    def until(self, holds: Callable[[], bool], *, what: str) -> None:
+        """Wait until something holds."""
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            try:
+                if holds():
+                    return
+            except (OSError, TypeError, KeyError):  # the server is still coming up
+                pass
+            time.sleep(0.5)
+        raise AssertionError(f"not within {WAIT_S} s: {what}\n{self.log.read_text()[-3000:]}")
+
+    def until_runs(self, count: int, *, status: str = "SUCCESS") -> None:
+        """Wait until so many runs have ended, and the last of them as it should."""
+
+        def ended() -> bool:
+            runs = self.runs()
+            return len(runs) >= count and all(run["status"] in {"SUCCESS", "FAILURE"} for run in runs)
+
+        self.until(ended, what=f"{count} runs")
+        assert self.runs()[0]["status"] == status
+
+    def launch(self, variant: str) -> str:
+        """Launch the training of a variant as the UI does; return the run's id."""
+        told = self.ask(_LAUNCH, executionParams=_training(variant))["launchPipelineExecution"]
+        assert told["__typename"] == "LaunchRunSuccess", told
+        return str(told["run"]["runId"])
+
+    def switch(self, sensor: str, *, on: bool) -> None:
+        """Switch a sensor on or off, as a person does in the UI."""
+        selector = {
+            "repositoryLocationName": "bioalign", "repositoryName": "__repository__", "sensorName": sensor,
+        }  # fmt: skip
+        if on:
+            told = self.ask(_START_SENSOR, selector=selector)["startSensor"]
+        else:
+            found = self.ask(_SENSOR, selector=selector)["sensorOrError"]["sensorState"]["id"]
+            told = self.ask(_STOP_SENSOR, id=found)["stopSensor"]
+        assert "Error" not in told["__typename"], told
+
+    def end(self) -> list[psutil.Process]:
+        """Tell it to end, as containers are stopped; return the processes that it had."""
+        processes = family(self.process)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(WAIT_S)
+        return processes
+
+    def kill(self) -> None:
+        """Kill what is left of it."""
+        if self.process.poll() is None:
+            for process in family(self.process):
+                process.kill()
+            self.process.kill()
+        self.process.wait(60)
+
+
+_LAUNCH = """
+mutation Launch($executionParams: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $executionParams) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on PipelineNotFoundError { message }
+    ... on InvalidSubsetError { message }
+  }
+}
+"""
+_SENSOR = """
+query Sensor($selector: SensorSelector!) {
+  sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState { id } } }
+}
+"""
+_STOP_SENSOR = "mutation Stop($id: String!) { stopSensor(id: $id) { __typename } }"
+_START_SENSOR = (
+    "mutation Start($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { __typename } }"
+)
+
+
+def _training(variant: str) -> dict[str, Any]:
+    return {
+        "selector": {
+            "repositoryLocationName": "bioalign",
+            "repositoryName": "__repository__",
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [{"path": ["training", "adapter"]}, {"path": ["training", "log"]}],
+        },
+        "mode": "default",
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": variant}]},
+    }
