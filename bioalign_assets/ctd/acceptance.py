@@ -13,7 +13,7 @@ from bioalign_assets.ctd.quality import associations_are_distinct
 from bioalign_assets.ctd.release import INFERENCE_COLUMNS, Release, read_usable_release
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS
 from bioalign_assets.ctd.source import RawFile, told_about
-from bioalign_assets.ctd.table_file import read_header
+from bioalign_assets.ctd.table_header import read_header
 from bioalign_assets.errors import BioAlignError, ReleaseError
 
 __all__ = [
