@@ -6,9 +6,8 @@ import pytest
 
 from bioalign_assets.ctd.download import file_name_of, public_form
 from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.source import fetch
 from bioalign_assets.errors import ReleaseError, SourceError
-from bioalign_assets_tests.ctd.ctd_files import ROWS, table
+from bioalign_assets_tests.ctd.ctd_files import ROWS, fetch, table
 
 GOOD = gzip.compress(table().encode(), mtime=0)
 BIG = gzip.compress(table([(f"G{i * 7919}", *ROWS[0][1:]) for i in range(20_000)]).encode(), mtime=0)
@@ -21,7 +20,7 @@ def into(tmp_path):
 
 
 def get(url, into, *, timeout_s=5.0, verify=read_associations):
-    return fetch(url, into=into, demo=lambda _: None, stem="release", verify=verify, timeout_s=timeout_s)
+    return fetch(url, into=into, verify=verify, timeout_s=timeout_s)
 
 
 def refusal(url, into, error=SourceError, **more):

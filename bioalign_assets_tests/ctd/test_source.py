@@ -13,10 +13,9 @@ import pytest
 from bioalign_assets.ctd import source as source_module
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.report_kind import DISEASES
-from bioalign_assets.ctd.source import fetch
 from bioalign_assets.ctd.synthetic import DemoRelease, write_demo_diseases, write_demo_release
 from bioalign_assets.errors import ReleaseError, SourceError
-from bioalign_assets_tests.ctd.ctd_files import ROWS, block, save, table
+from bioalign_assets_tests.ctd.ctd_files import ROWS, block, fetch, save, table
 
 SPEC = DemoRelease(genes=40, diseases=20, associations=60)
 
@@ -26,7 +25,7 @@ def demo(path):
 
 
 def get(source, into, *, verify=read_associations, **more):
-    return fetch(str(source), into=into, demo=demo, stem="demo_release", verify=verify, **more)
+    return fetch(source, into=into, demo=demo, stem="demo_release", verify=verify, **more)
 
 
 @pytest.fixture
@@ -160,7 +159,7 @@ def test_nothing_is_left_when_the_demo_cannot_be_written(into):
         raise ValueError("no demo")
 
     with pytest.raises(ValueError, match="no demo"):
-        fetch("demo", into=into, demo=broken, stem="d", verify=read_associations)
+        fetch("demo", into=into, demo=broken)
     assert left_in(into) == []
 
 
@@ -262,12 +261,10 @@ def test_the_newest_release_is_not_quietly_replaced_by_an_older_one(folder, into
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bioalign_assets.ctd.source import fetch
-into = Path(sys.argv[2])
-def verify(path):
-    assert path.exists()
+from bioalign_assets.ctd.source import fetched
+with fetched(sys.argv[1], into=Path(sys.argv[2]), demo=None, stem="x") as raw:
+    assert raw.path.exists()
     os.kill(os.getpid(), signal.SIGKILL)
-fetch(sys.argv[1], into=into, demo=None, stem="x", verify=verify)
 """
 
 

@@ -6,13 +6,11 @@ from functools import partial
 import pyarrow as pa
 import pytest
 
-from bioalign_assets.ctd.before import created_at, release_before
-from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.source import fetch
+from bioalign_assets.ctd.previous_release import created_at, previous_release
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
-from bioalign_assets_tests.ctd.ctd_files import DATE, ROWS, block, save, table
+from bioalign_assets_tests.ctd.ctd_files import DATE, ROWS, block, fetch, save, table
 
 ASSOCIATIONS, RELEASE = TABLES["ctd.associations"], TABLES["ctd.release"]
 
@@ -27,13 +25,7 @@ class House:
         self.tables.create_all()
 
     def bring(self, text):
-        raw, release = fetch(
-            str(save(self.folder / "next.csv", text)),
-            into=self.raw,
-            demo=None,
-            stem="x",
-            verify=read_associations,
-        )
+        raw, release = fetch(save(self.folder / "next.csv", text), into=self.raw)
         row = {
             "source_uri": raw.source_uri, "file_name": raw.file_name, "sha256": raw.sha256, "bytes": raw.bytes,
             "raw_path": raw.path.relative_to(self.tables.root).as_posix(),
@@ -48,7 +40,7 @@ class House:
         return release
 
     def before(self):
-        return release_before(self.tables, raw=self.raw)
+        return previous_release(self.tables, raw=self.raw)
 
 
 @pytest.fixture
