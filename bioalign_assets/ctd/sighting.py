@@ -22,7 +22,6 @@ from bioalign_assets.ctd.download import FIRST_BYTES, REQUEST_HEADERS, explained
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS, ReportKind
 from bioalign_assets.ctd.source_address import form_of, local_file, unreadable
 from bioalign_assets.ctd.synthetic import DemoRelease
-from bioalign_assets.errors import SourceError
 from bioalign_assets.warehouse.hashing import file_sha256
 
 __all__ = [
@@ -243,8 +242,6 @@ async def _first_block(
             if len(start) >= FIRST_BYTES:
                 break
         content_type = answer.headers.get("Content-Type", "")
-        if not start:
-            raise SourceError(subject, found="an empty answer", expected=kind.title, remedy=kind.by_hand)
         refuse_answer(start[:FIRST_BYTES], content_type=content_type, subject=subject, kind=kind)
         validators = validators_of(answer.headers)
     if known is not None and is_unchanged(url, validators=validators, known=known):

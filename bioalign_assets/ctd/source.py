@@ -94,7 +94,7 @@ def fetched(
                 file_name=file.name,
                 sha256=sha256,
                 bytes=size,
-                is_synthetic=uri == DEMO or SYNTHETIC_NOTICE in leading_text(file, kind=kind),
+                is_synthetic=SYNTHETIC_NOTICE in leading_text(file, kind=kind),
                 retrieved_at=retrieved_at,
                 sighting=sighting or of_content(sha256, place=uri, size=size, stat=came.stat),
             )

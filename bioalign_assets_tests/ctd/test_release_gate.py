@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -308,6 +310,15 @@ def test_nothing_is_left_when_keeping_aside_fails(tmp_path, raw):
     assert files_in(raw) == []
 
 
+def test_what_a_killed_process_left_beside_the_refused_goes_a_day_later(tmp_path, raw):
+    left = raw / "ctd-blocked" / "0.partial"
+    left.mkdir(parents=True)
+    yesterday = time.time() - 25 * 3600
+    os.utime(left, (yesterday, yesterday))
+    refused = bring(save(tmp_path / "n.csv", table([*MANY, MANY[0]])), raw).record
+    assert list(left.parent.iterdir()) == [refused.folder]
+
+
 def test_the_release_in_force_is_read_from_its_table(tmp_path, raw):
     schema = TABLES["ctd.release"].arrow
     root = raw.parent
@@ -319,18 +330,11 @@ def test_the_release_in_force_is_read_from_its_table(tmp_path, raw):
         "report_created": ingested.release.report_created, "retrieved_at": ingested.raw.retrieved_at,
     }  # fmt: skip
     rows = pa.Table.from_pylist([row], schema=schema)
-    assert in_force_of(rows, root=root) == state_of(ingested)
+    state = state_of(ingested)
+    assert in_force_of(rows, root=root) == state
     ingested.raw.path.unlink()
     gone = in_force_of(rows, root=root)
-    assert gone == replace(state_of_gone(rows), columns=frozenset())
+    assert gone == replace(state, columns=frozenset())
     # what can still be compared is
     assert isinstance(bring(save(tmp_path / "b.csv", table(MANY)), raw, in_force=gone), Ingested)
     assert isinstance(bring(save(tmp_path / "c.csv", table(MANY[:50])), raw, in_force=gone), Refused)
-
-
-def state_of_gone(rows):
-    (row,) = rows.to_pylist()
-    return InForce(
-        sha256=row["sha256"], rows=row["rows"], columns=frozenset(), report_created=row["report_created"],
-        is_synthetic=row["is_synthetic"],
-    )  # fmt: skip
