@@ -27,7 +27,7 @@ from bioalign_assets.errors import ReleaseError
 
 __all__ = ["TableFile"]
 
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 65_536
 _EDGES = np.frombuffer(b",\r\n", dtype=np.uint8)
 
