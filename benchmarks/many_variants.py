@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -64,7 +65,7 @@ def _record_all(
         plots = {
             f"plot_{number}": dg.MetadataValue.md(_PLOT) for number in range(_PLOTTED.get(node.asset, 0))
         }
-        metadata = {"dagster/row_count": 1000, "preview": dg.MetadataValue.md("| a | b |\n" * 6), **plots}
+        metadata: dict[str, Any] = {"dagster/row_count": 1000, "preview": dg.MetadataValue.md("| a | b |\n" * 6), **plots}
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
                 key_of(node.asset), partition=node.partition, tags=tags, metadata=metadata

@@ -7,17 +7,16 @@ from functools import partial
 import dagster as dg
 import pyarrow as pa
 
-from bioalign_assets.ctd.acceptance import LARGEST_LOSS, InForce
-from bioalign_assets.ctd.before import created_at, release_before
 from bioalign_assets.ctd.changes import changes
 from bioalign_assets.ctd.diseases import read_diseases
 from bioalign_assets.ctd.figures import change_summary
-from bioalign_assets.ctd.ingest import Ingested, Refused, in_force_of, ingest
-from bioalign_assets.ctd.places import public_source
+from bioalign_assets.ctd.previous_release import created_at, previous_release
 from bioalign_assets.ctd.release import Release, read_associations
+from bioalign_assets.ctd.release_gate import LARGEST_LOSS, InForce, Ingested, Refused, in_force_of, ingest
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS, DISEASES
 from bioalign_assets.ctd.sighting import of_demo
-from bioalign_assets.ctd.source import RawFile, fetch, fetched
+from bioalign_assets.ctd.source import RawFile, fetched, keep
+from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.errors import BioAlignError, SourceError
 from bioalign_assets.plotting import markdown_image
@@ -88,7 +87,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
                     stem="CTD_curated_genes_diseases",
                     demo_sighting=of_demo(study.demo_release),
                 ),
-                raw_folder=warehouse.raw,
+                raw=warehouse.raw,
                 in_force=in_force,
                 accept=config.accept,
             )
@@ -110,7 +109,9 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
                 "associations": len(read.associations),
                 "is_synthetic": raw.is_synthetic,
                 "inferred_rows_passed_over": read.inferred_rows_skipped,
-                "report_created": str(read.report_created or "not said in the file"),
+                "report_created": str(
+                    read.report_created or read.report_created_problem or "not said in the file"
+                ),
             },
         )
 
@@ -146,14 +147,16 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
                 expected="'demo', a URL, a file or a folder with CTD_diseases.csv.gz",
                 remedy="Set it to where the disease vocabulary is; everything else runs without it.",
             )
-        _, rows = fetch(
+        folder = warehouse.raw / "ctd-diseases"
+        with fetched(
             diseases_source,
-            into=warehouse.raw / "ctd-diseases",
+            into=folder,
             demo=lambda path: write_demo_diseases(path, spec=study.demo_release),
             stem="CTD_diseases",
-            verify=read_diseases,
             kind=DISEASES,
-        )
+        ) as file:
+            rows = read_diseases(file.path)
+            keep(file, into=folder)
         return materialized(rows, full_name="ctd.diseases", warehouse=warehouse)
 
     @dg.asset(
@@ -166,7 +169,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
         code_version="1",
     )
     def changes_(associations: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        before = release_before(warehouse.tables, raw=warehouse.raw / "ctd")
+        before = previous_release(warehouse.tables, raw=warehouse.raw / "ctd")
         rows = (
             TABLES["ctd.changes"].arrow.empty_table()
             if before is None
@@ -203,7 +206,7 @@ def _verdict(result: Ingested | Refused, *, in_force: InForce | None) -> dg.Asse
             passed=False,
             description=str(result.error),
             metadata={
-                "kept_aside": dg.MetadataValue.path(record.path.parents[1]),
+                "kept_aside": dg.MetadataValue.path(record.folder),
                 "sha256": record.sha256,
                 "signature": record.signature,
                 "objections": ", ".join(objection.rule for objection in record.objections),

@@ -4,14 +4,14 @@ from contextlib import suppress
 
 import dagster as dg
 
-from bioalign_assets.ctd.ingest import was_accepted
 from bioalign_assets.ctd.quality import (
     associations_are_distinct,
     curated_rows_exist,
     release_fits_associations,
 )
+from bioalign_assets.ctd.refused_releases import was_accepted
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS
-from bioalign_assets.ctd.watch import Sighting, look
+from bioalign_assets.ctd.sighting import Sighting, look
 from bioalign_assets.errors import SourceError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -117,5 +117,4 @@ def _source_answers(study: Study, *, settings: Settings) -> dg.AssetChecksDefini
 
 def _in_force_was_accepted(settings: Settings) -> bool:
     rows = Tables(settings.warehouse).read(TABLES["ctd.release"]).to_pylist()
-    raw = settings.warehouse / "raw"
-    return any(was_accepted(row["sha256"], raw_folder=raw) for row in rows)
+    return any(was_accepted(row["sha256"], raw=settings.warehouse / "raw") for row in rows)

@@ -4,18 +4,20 @@ The text is checked as text, with one regular expression per column, before it b
 ever guessed, rounded or taken for a missing value.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.ctd.report_kind import ReportKind
+from bioalign_assets.ctd.table_file import TableFile
 from bioalign_assets.errors import ReleaseError
 
 __all__ = ["FieldForm", "require_form", "split_lists"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class FieldForm:
     """How the fields of one column must look.
 
@@ -26,36 +28,32 @@ class FieldForm:
     :param is_refused: turn it round: no field may match the pattern
     """
 
-    def __init__(
-        self, column: str, *, pattern: str, expected: str, remedy: str = "", is_refused: bool = False
-    ) -> None:
-        self.column = column
-        self.is_refused = is_refused
-        self.pattern = rf"\A(?:{pattern})\z"
-        self.expected = expected
-        self.remedy = remedy
+    column: str
+    pattern: str
+    expected: str
+    remedy: str = ""
+    is_refused: bool = False
 
 
-def require_form(
-    fields: pa.Array, *, form: FieldForm, lines: Sequence[int], subject: str, kind: ReportKind
-) -> None:
+def require_form(fields: pa.Array, *, form: FieldForm, rows: npt.NDArray[np.int64], table: TableFile) -> None:
     """Raise if a field does not have its form.
 
     :param fields: text, shape: (rows,)
-    :param lines: shape: (rows,), line number of each row
+    :param rows: shape: (rows,), the number of each row among all rows of the table, from 0
+    :param table: where the fields stand
     :raises ReleaseError: naming the line and content of the first field that is wrong, and how many there are
     """
-    matches = pc.match_substring_regex(fields, form.pattern).to_numpy(zero_copy_only=False)
+    matches = pc.match_substring_regex(fields, rf"\A(?:{form.pattern})\z").to_numpy(zero_copy_only=False)
     wrong = np.flatnonzero(matches == form.is_refused)
     if not wrong.size:
         return
     first = int(wrong[0])
     more = f" (and {wrong.size - 1} more in the rows that follow)" if wrong.size > 1 else ""
     remedy = " ".join(
-        part for part in (form.remedy, "Mend the line, or take the original.", kind.by_hand) if part
+        part for part in (form.remedy, "Mend the line, or take the original.", table.kind.by_hand) if part
     )
     raise ReleaseError(
-        f"{subject}, line {lines[first]}",
+        f"{table.path}, line {table.line_of(int(rows[first]))}",
         found=f"the {form.column} {fields[first].as_py()[:80]!r}{more}",
         expected=form.expected,
         remedy=remedy,

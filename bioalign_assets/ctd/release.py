@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bioalign_assets.ctd.columns import FieldForm, require_form, split_lists
 from bioalign_assets.ctd.quality import curated_rows_exist
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS
-from bioalign_assets.ctd.table_file import Batch, open_table
+from bioalign_assets.ctd.table_file import TableFile
 from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
@@ -25,24 +28,26 @@ _SCHEMA = TABLES["ctd.associations"]
 INFERENCE_COLUMNS = {"InferenceChemicalName", "InferenceScore"}
 _SPREADSHEET = "Spreadsheets rewrite numbers and names such as MARCH1 when they save."
 _FORMS = (
-    FieldForm("GeneSymbol", pattern=r"(?s).+", expected="a gene symbol"),
+    FieldForm(column="GeneSymbol", pattern=r"(?s).+", expected="a gene symbol"),
     FieldForm(
-        "GeneSymbol",
+        column="GeneSymbol",
         pattern=r"[0-9]{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)",
         expected="a gene symbol, not a date",
         remedy=_SPREADSHEET,
         is_refused=True,
     ),
     FieldForm(
-        "GeneID",
+        column="GeneID",
         pattern=r"[1-9][0-9]{0,17}",
         expected="an NCBI Gene identifier, a positive whole number",
         remedy=_SPREADSHEET,
     ),
-    FieldForm("DiseaseName", pattern=r"(?s).+", expected="a disease name"),
-    FieldForm("DiseaseID", pattern=r"(?:MESH|OMIM):[^\s|]+", expected="an identifier MESH:… or OMIM:…"),
+    FieldForm(column="DiseaseName", pattern=r"(?s).+", expected="a disease name"),
     FieldForm(
-        "PubMedIDs",
+        column="DiseaseID", pattern=r"(?:MESH|OMIM):[^\s|]+", expected="an identifier MESH:… or OMIM:…"
+    ),
+    FieldForm(
+        column="PubMedIDs",
         pattern=r"[0-9|]*",
         expected="PubMed identifiers, whole numbers separated by '|', or nothing",
         remedy=_SPREADSHEET,
@@ -100,25 +105,20 @@ def read_associations(path: Path) -> Release:
     :raises ReleaseError: if it is no such table or a row is wrong; line numbers count from 1
     :raises SourceError: if it can't be read, is a web page, empty, or a damaged gzip
     """
-    path = Path(path)
-    skipped = rows = 0
+    table = TableFile(Path(path), kind=ASSOCIATIONS)
+    is_full_report = bool(INFERENCE_COLUMNS & set(table.header.columns))
     chunks: list[pa.Table] = []
-    with open_table(path, kind=ASSOCIATIONS, show_progress=True) as table:
-        header = table.header
-        is_full_report = bool(INFERENCE_COLUMNS & set(header.columns))
-        evidence = header.columns.index("DirectEvidence")
-
-        def is_inferred(row: list[str]) -> bool:
-            nonlocal skipped
-            if row[evidence]:
-                return False
-            skipped += 1
-            return True
-
-        for batch in table.batches(skip=is_inferred if is_full_report else None):
-            chunks.append(_typed(batch, first_row=rows, subject=str(path)))
-            rows += len(batch.lines)
-    if not rows:
+    kept = read = 0
+    for batch in table.batches(show_progress=True):
+        fields, rows = batch, np.arange(read, read + len(batch))
+        if is_full_report:
+            is_curated = pc.not_equal(batch["DirectEvidence"], "")
+            fields, rows = batch.filter(is_curated), rows[is_curated.to_numpy(zero_copy_only=False)]
+        chunks.append(_typed(fields, first_row=kept, rows=rows, table=table))
+        kept += len(rows)
+        read += len(batch)
+    skipped = read - kept
+    if not kept:
         raise ReleaseError(
             str(path),
             found=f"{skipped} inferred rows and no curated one",
@@ -128,19 +128,25 @@ def read_associations(path: Path) -> Release:
     associations = pa.concat_tables(chunks).combine_chunks()
     return Release(
         associations=associations,
-        report_created=header.report_created,
-        report_created_problem=header.report_created_problem,
+        report_created=table.header.report_created,
+        report_created_problem=table.header.report_created_problem,
         content_sha256=content_hash(associations, schema=_SCHEMA),
         inferred_rows_skipped=skipped,
     )
 
 
-def _typed(batch: Batch, *, first_row: int, subject: str) -> pa.Table:
-    fields = {name: pa.array(texts, type=pa.string()) for name, texts in batch.columns.items()}
+def _typed(
+    fields: pa.RecordBatch, *, first_row: int, rows: npt.NDArray[np.int64], table: TableFile
+) -> pa.Table:
+    """Return the associations in some rows.
+
+    :param first_row: number of the first association, as ``row_number`` counts them
+    :param rows: shape: (rows,), the number of each row among all rows of the file
+    """
     for form in _FORMS:
-        require_form(fields[form.column], form=form, lines=batch.lines, subject=subject, kind=ASSOCIATIONS)
+        require_form(fields[form.column], form=form, rows=rows, table=table)
     columns = {
-        "row_number": pa.array(range(first_row, first_row + len(batch.lines)), type=pa.int64()),
+        "row_number": pa.array(np.arange(first_row, first_row + len(fields))),
         "gene_id": fields["GeneID"].cast(pa.int64()),
         **{name: fields[source] for name, source in _TEXTS.items()},
         **{name: split_lists(fields[source]) for name, source in _LISTS.items()},

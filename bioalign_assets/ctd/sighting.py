@@ -1,24 +1,45 @@
-"""How a source looked at one moment: a signature that stays the same as long as its release does.
+"""How a source looks at one moment: a signature that stays the same as long as its release does.
 
-Here is what a sighting is made of, for each form of source. Who looks, and how, is in ``watch`` (without
-fetching) and ``source`` (while fetching); both must come to the same signature.
+A fetch (``source``) takes it along; a look takes it at the least cost: nothing is downloaded, nothing is kept. A URL
+is asked for its headers; only where these are new is the file itself asked for, and of that no more than the first
+block is read, so that a page that asks for a human is never taken for a release.
 """
 
-import json
+import asyncio
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Any
 
-from bioalign_assets.ctd.download import public_form
+import httpx
+from pydantic import TypeAdapter
+
+from bioalign_assets.ctd.container import leading_text, refuse_answer
+from bioalign_assets.ctd.download import FIRST_BYTES, REQUEST_HEADERS, explained, public_form, refuse_status
+from bioalign_assets.ctd.report_kind import ASSOCIATIONS, ReportKind
+from bioalign_assets.ctd.source_address import form_of, local_file, unreadable
 from bioalign_assets.study.source import DemoRelease
+from bioalign_assets.warehouse.hashing import file_sha256
 
-__all__ = ["Sighting", "is_unchanged", "of_content", "of_demo", "of_validators", "stat_of", "validators_of"]
+__all__ = [
+    "Sighting",
+    "is_unchanged",
+    "look",
+    "of_content",
+    "of_demo",
+    "of_validators",
+    "stat_of",
+    "validators_of",
+]
 
-ETAG, MODIFIED, LENGTH, STAT = "etag", "last_modified", "length", "stat"
-_HEADERS = {ETAG: "ETag", MODIFIED: "Last-Modified", LENGTH: "Content-Length"}
+_ETAG, _MODIFIED, _LENGTH, _STAT = "etag", "last_modified", "length", "stat"
+_HEADERS = {_ETAG: "ETag", _MODIFIED: "Last-Modified", _LENGTH: "Content-Length"}
+_CONDITIONS = {_ETAG: "If-None-Match", _MODIFIED: "If-Modified-Since"}
+_NOT_MODIFIED = 304
+_GRACE_S = 0.5  # for the errors of a look that ends on time to come back by themselves
 # what servers append to the tag of a file when they compress it on its way (Apache, nginx, Jetty)
 _ENCODED = re.compile(r"[-;]+(?:gzip|br|zstd|deflate)$")
 
@@ -39,23 +60,18 @@ class Sighting:
 
     def to_json(self) -> str:
         """Return the sighting as one line of JSON."""
-        return json.dumps(
-            {"signature": self.signature, "told": self.told, "validators": dict(self.validators)},
-            ensure_ascii=False,
-        )
+        return _AS_JSON.dump_json(self).decode()
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
+    @staticmethod
+    def from_json(text: str) -> "Sighting":
         """Return the sighting that ``to_json`` wrote.
 
         :raises ValueError: if the text is not one
         """
-        try:
-            content = json.loads(text)
-            validators = {str(name): str(value) for name, value in content["validators"].items()}
-            return cls(signature=str(content["signature"]), told=str(content["told"]), validators=validators)
-        except (KeyError, TypeError, AttributeError) as problem:
-            raise ValueError(f"no sighting: {text[:200]!r}") from problem
+        return _AS_JSON.validate_json(text)
+
+
+_AS_JSON = TypeAdapter(Sighting)
 
 
 def validators_of(headers: Mapping[str, str]) -> dict[str, str]:
@@ -75,15 +91,17 @@ def of_validators(url: str, *, validators: Mapping[str, str]) -> Sighting | None
     if not validators:
         return None
     place = public_form(url)
-    if tag := _plain_tag(validators.get(ETAG, "")):
+    if tag := _plain_tag(validators.get(_ETAG, "")):
         mark = f"etag {tag}"
     else:
-        mark = "; ".join(f"{name} {validators[name]}" for name in (MODIFIED, LENGTH) if validators.get(name))
-    length = validators.get(LENGTH, "")
+        mark = "; ".join(
+            f"{name} {validators[name]}" for name in (_MODIFIED, _LENGTH) if validators.get(name)
+        )
+    length = validators.get(_LENGTH, "")
     told = [
-        f"last modified {validators[MODIFIED]}" if MODIFIED in validators else "",
+        f"last modified {validators[_MODIFIED]}" if _MODIFIED in validators else "",
         f"{int(length):,} bytes" if length.isdecimal() else "",
-        f"ETag {validators[ETAG]}" if ETAG in validators else "",
+        f"ETag {validators[_ETAG]}" if _ETAG in validators else "",
     ]
     return Sighting(
         signature=f"{place} {mark}",
@@ -100,10 +118,10 @@ def is_unchanged(url: str, *, validators: Mapping[str, str], known: Sighting) ->
     """
     if not known.signature.startswith(f"{public_form(url)} "):
         return False
-    tags = [_plain_tag(seen.get(ETAG, "")) for seen in (validators, known.validators)]
+    tags = [_plain_tag(seen.get(_ETAG, "")) for seen in (validators, known.validators)]
     if all(tags):
         return tags[0] == tags[1]
-    shared = [name for name in (MODIFIED, LENGTH) if name in validators and name in known.validators]
+    shared = [name for name in (_MODIFIED, _LENGTH) if name in validators and name in known.validators]
     return bool(shared) and all(validators[name] == known.validators[name] for name in shared)
 
 
@@ -127,7 +145,7 @@ def of_content(digest: str, *, place: str, size: int, stat: str = "") -> Sightin
     :param stat: of the file, so that a later look can spare reading it
     """
     told = f"{place}: {size:,} bytes, SHA-256 {digest[:12]}…"
-    return Sighting(signature=f"sha256 {digest}", told=told, validators={STAT: stat} if stat else {})
+    return Sighting(signature=f"sha256 {digest}", told=told, validators={_STAT: stat} if stat else {})
 
 
 def stat_of(path: Path) -> str:
@@ -137,3 +155,122 @@ def stat_of(path: Path) -> str:
     """
     stat = path.stat()
     return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_ctime_ns}"
+
+
+def look(
+    source: str,
+    *,
+    demo_release: DemoRelease,
+    known: Sighting | None = None,
+    kind: ReportKind = ASSOCIATIONS,
+    timeout_s: float = 20.0,
+) -> Sighting | None:
+    """Return how a source looks now; the signature is that of a fetch, as long as the release is the same.
+
+    :param source: as for ``fetch``
+    :param demo_release: what ``demo`` stands for
+    :param known: an earlier sighting, which makes the look cheaper. That of another source does no harm.
+    :param kind: which report it should be
+    :param timeout_s: a server has so many seconds in all, however it spreads its answer over them
+    :return: None if a server tells nothing by which two of its answers could be told apart
+    :raises SourceError: if there is no such source, it can't be reached, is too slow, or answers with something
+        that can't be a CTD table
+    """
+    form, source = form_of(source, kind=kind)
+    if form == "demo":
+        return of_demo(demo_release)
+    if form == "path":
+        return _look_at_file(local_file(source, kind=kind), known=known, kind=kind)
+    with explained(public_form(source), kind=kind, timeout_s=timeout_s):
+        return _within(timeout_s, lambda: _look_at_url(source, known=known, kind=kind, timeout_s=timeout_s))
+
+
+def _look_at_file(path: Path, *, known: Sighting | None, kind: ReportKind) -> Sighting:
+    try:
+        stat = stat_of(path)
+        if known is not None and known.validators.get(_STAT) == stat:
+            return known
+        leading_text(path, kind=kind)  # refuses an empty file, a web page, an archive
+        digest = file_sha256(path)
+        return of_content(digest, place=path.resolve().as_uri(), size=path.stat().st_size, stat=stat)
+    except OSError as problem:
+        raise unreadable(path, problem=problem, kind=kind) from problem
+
+
+async def _look_at_url(
+    url: str, *, known: Sighting | None, kind: ReportKind, timeout_s: float
+) -> Sighting | None:
+    client = httpx.AsyncClient(follow_redirects=True, timeout=timeout_s, headers=REQUEST_HEADERS)
+    async with asyncio.timeout(timeout_s), client:
+        if known is not None and await _head_is_known(
+            url, known=known, client=client, patience_s=timeout_s / 2
+        ):
+            return known
+        return await _first_block(url, known=known, client=client, kind=kind)
+
+
+async def _head_is_known(url: str, *, known: Sighting, client: httpx.AsyncClient, patience_s: float) -> bool:
+    """Whether the headers alone say that nothing changed; False also where the server won't tell."""
+    try:
+        async with asyncio.timeout(patience_s):  # some servers never answer this method
+            answer = await client.head(url)
+    except (httpx.HTTPError, TimeoutError):
+        return False
+    is_page = "html" in answer.headers.get("Content-Type", "").lower()
+    return (
+        answer.is_success
+        and not is_page
+        and is_unchanged(url, validators=validators_of(answer.headers), known=known)
+    )
+
+
+async def _first_block(
+    url: str, *, known: Sighting | None, client: httpx.AsyncClient, kind: ReportKind
+) -> Sighting | None:
+    """Ask for the file unless it is the known one, see by its first bytes that it is a file, and hang up."""
+    is_same_url = known is not None and known.signature.startswith(f"{public_form(url)} ")
+    seen = known.validators if known is not None and is_same_url else {}
+    conditions = {header: seen[name] for name, header in _CONDITIONS.items() if name in seen}
+    subject = public_form(url)
+    async with client.stream("GET", url, headers=conditions) as answer:
+        if answer.status_code == _NOT_MODIFIED and conditions:
+            return known
+        refuse_status(answer, subject=subject, kind=kind)
+        start = b""
+        async for block in answer.aiter_bytes():
+            start += block
+            if len(start) >= FIRST_BYTES:
+                break
+        content_type = answer.headers.get("Content-Type", "")
+        refuse_answer(start[:FIRST_BYTES], content_type=content_type, subject=subject, kind=kind)
+        validators = validators_of(answer.headers)
+    if known is not None and is_unchanged(url, validators=validators, known=known):
+        return known
+    return of_validators(url, validators=validators)
+
+
+def _within(timeout_s: float, work: Callable[[], Coroutine[Any, Any, Sighting | None]]) -> Sighting | None:
+    """Run a coroutine in a thread and event loop of its own, and wait no longer than ``timeout_s``.
+
+    The coroutine has its own deadline; but a name server that doesn't answer can't be interrupted, and the loop
+    would wait for it at its end. The thread is left to that wait, which ends by itself.
+
+    :raises TimeoutError: if it took longer
+    """
+    done: list[Sighting | None] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(asyncio.run(work()))
+        except BaseException as problem:  # noqa: BLE001 - raised in the thread that waits
+            failed.append(problem)
+
+    thread = threading.Thread(target=run, name="bioalign-look", daemon=True)
+    thread.start()
+    thread.join(timeout_s + _GRACE_S)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise TimeoutError
+    return done[0]

@@ -14,20 +14,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from bioalign_assets.ctd.container import check_container, leading_text
 from bioalign_assets.ctd.download import download, file_name_of, public_form
-from bioalign_assets.ctd.places import DEMO, form_of, local_file, unreadable
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS, ReportKind
 from bioalign_assets.ctd.sighting import Sighting, of_content, of_validators, stat_of, validators_of
+from bioalign_assets.ctd.source_address import DEMO, form_of, local_file, unreadable
 from bioalign_assets.ctd.synthetic_file import SYNTHETIC_NOTICE
 from bioalign_assets.errors import BioAlignError, SourceError
 from bioalign_assets.warehouse.hashing import file_sha256
 
-__all__ = ["DEMO", "RawFile", "fetch", "fetched", "keep", "told_about"]
-
-T = TypeVar("T")
+__all__ = ["RawFile", "fetched", "keep", "told_about"]
 
 _ASIDE = ".fetching-"  # a kept file's folder has a name of 64 hex digits, so the two are never mixed up
 _STALE_AFTER_S = 24 * 3600
@@ -57,41 +54,6 @@ class RawFile:
     sighting: Sighting
 
 
-def fetch(
-    source: str,
-    *,
-    into: Path,
-    demo: Callable[[Path], None],
-    stem: str,
-    verify: Callable[[Path], T],
-    kind: ReportKind = ASSOCIATIONS,
-    timeout_s: float = 60.0,
-    demo_sighting: Sighting | None = None,
-) -> tuple[RawFile, T]:
-    """Get the file that a source names, verify it and keep it; the same content is kept once.
-
-    :param verify: parses the file and returns anything; what it raises stops the fetch, and nothing is kept
-    :raises SourceError: as ``fetched``
-    :raises BioAlignError: whatever ``verify`` raises, told about the source
-
-    The other arguments are those of ``fetched``.
-    """
-    with fetched(
-        source,
-        into=into,
-        demo=demo,
-        stem=stem,
-        kind=kind,
-        timeout_s=timeout_s,
-        demo_sighting=demo_sighting,
-    ) as raw:
-        try:
-            verified = verify(raw.path)
-        except BioAlignError as problem:
-            raise told_about(raw, problem=problem) from problem
-        return keep(raw, into=into), verified
-
-
 @contextmanager
 def fetched(
     source: str,
@@ -114,32 +76,30 @@ def fetched(
     :param timeout_s: longest silence of a server, in seconds
     :param demo_sighting: how the demo release looks; by its content if left out
     :raises SourceError: if there is no such source, it can't be reached, or it gives no whole data file
+    :raises BioAlignError: whatever is raised meanwhile, told about the source: the path is gone when it is read
     """
-    into = Path(into)
     into.mkdir(parents=True, exist_ok=True)
     _remove_stale(into)
     aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=into))
     try:
         came = _acquire(source, aside=aside, demo=demo, stem=stem, kind=kind, timeout_s=timeout_s)
-        file, uri = came.file, came.uri
-        retrieved_at = datetime.now(UTC)
+        file, uri, retrieved_at = came.file, came.uri, datetime.now(UTC)
         try:
             check_container(file, kind=kind)
-            is_synthetic = uri == DEMO or SYNTHETIC_NOTICE in leading_text(file, kind=kind)
+            sha256, size = file_sha256(file), file.stat().st_size
+            sighting = demo_sighting if uri == DEMO else came.sighting
+            yield RawFile(
+                path=file,
+                source_uri=uri,
+                file_name=file.name,
+                sha256=sha256,
+                bytes=size,
+                is_synthetic=SYNTHETIC_NOTICE in leading_text(file, kind=kind),
+                retrieved_at=retrieved_at,
+                sighting=sighting or of_content(sha256, place=uri, size=size, stat=came.stat),
+            )
         except BioAlignError as problem:
-            raise _retold(problem, path=file, uri=uri) from problem
-        sha256, size = file_sha256(file), file.stat().st_size
-        sighting = demo_sighting if uri == DEMO else came.sighting
-        yield RawFile(
-            path=file,
-            source_uri=uri,
-            file_name=file.name,
-            sha256=sha256,
-            bytes=size,
-            is_synthetic=is_synthetic,
-            retrieved_at=retrieved_at,
-            sighting=sighting or of_content(sha256, place=uri, size=size, stat=came.stat),
-        )
+            raise told_about(problem, path=file, uri=uri) from problem
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -192,24 +152,19 @@ def keep(raw: RawFile, *, into: Path) -> RawFile:
     :return: the file where it is kept
     :raises SourceError: if the folder can't take it
     """
-    return replace(raw, path=_keep(raw.path, sha256=raw.sha256, into=Path(into)))
-
-
-def _keep(file: Path, *, sha256: str, into: Path) -> Path:
-    """Rename the file's folder to its hash, or return the same content that was kept before."""
-    kept = into / sha256
+    kept = into / raw.sha256
     for _ in range(2):
         for before in sorted(kept.iterdir()) if kept.is_dir() else []:
-            if before.is_file() and file_sha256(before) == sha256:
-                return before
+            if before.is_file() and file_sha256(before) == raw.sha256:
+                return replace(raw, path=before)
         if kept.exists():  # damaged since it was kept
             shutil.rmtree(kept, ignore_errors=True)
-        with file.open("rb+") as written:
+        with raw.path.open("rb+") as written:
             os.fsync(written.fileno())
-        file.parent.chmod(0o755)  # mkdtemp makes folders that only we may enter
+        raw.path.parent.chmod(0o755)  # mkdtemp makes folders that only we may enter
         with suppress(OSError):  # another process was faster: look again
-            file.parent.replace(kept)
-            return kept / file.name
+            raw.path.parent.replace(kept)
+            return replace(raw, path=kept / raw.path.name)
     raise SourceError(
         str(kept), found="a folder that can't be written", expected="room for the fetched file",
         remedy="Check permissions and free space there, and that nothing else writes into it.",
@@ -224,11 +179,7 @@ def _remove_stale(into: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def told_about(raw: RawFile, *, problem: BioAlignError) -> BioAlignError:
-    """Return the error with the source in place of the path aside, which no longer exists when it is read."""
-    return _retold(problem, path=raw.path, uri=raw.source_uri)
-
-
-def _retold(problem: BioAlignError, *, path: Path, uri: str) -> BioAlignError:
+def told_about(problem: BioAlignError, *, path: Path, uri: str) -> BioAlignError:
+    """Return an error with the source in place of the path aside, which no longer exists when it is read."""
     told = [part.replace(str(path), uri) for part in (problem.subject, problem.found, problem.remedy)]
     return type(problem)(told[0], found=told[1], expected=problem.expected, remedy=told[2])

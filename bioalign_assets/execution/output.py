@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from bioalign_assets.ctd.acceptance import blocked_folder, blocked_releases
+from bioalign_assets.ctd.refused_releases import kept_aside
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -82,10 +82,10 @@ def status_summary(states: Sequence["PartitionState"]) -> str:
 def refused_releases(settings: Settings) -> list[str]:
     """Return a line for each refused release that nobody has accepted."""
     return [
-        f"[yellow]Refused release[/yellow] {blocked.sha256:.16}, kept aside in {escape(str(blocked.path))}: "
-        f"{escape(blocked.why)}"
-        for blocked in blocked_releases(blocked_folder(settings.warehouse / "raw"))
-        if blocked.accepted_at is None
+        f"[yellow]Refused release[/yellow] {refused.sha256:.16}, kept aside in {escape(str(refused.path))}: "
+        f"{escape(refused.why)}"
+        for refused in kept_aside(settings.warehouse / "raw")
+        if refused.accepted_at is None
     ]
 
 

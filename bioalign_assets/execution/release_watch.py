@@ -13,9 +13,9 @@ from typing import Self
 
 import dagster as dg
 
-from bioalign_assets.ctd.acceptance import blocked_folder, blocked_releases
 from bioalign_assets.ctd.checks import known_sighting
-from bioalign_assets.ctd.watch import Sighting, look
+from bioalign_assets.ctd.refused_releases import kept_aside
+from bioalign_assets.ctd.sighting import Sighting, look
 from bioalign_assets.errors import SourceError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -124,9 +124,9 @@ def _reason_to_leave(
     """Return why a release that is to be seen is not to be ingested now; an empty text if it is."""
     if ingested is not None and ingested.signature == sighting.signature:
         return f"No new release: {sighting.told}"
-    for blocked in blocked_releases(blocked_folder(settings.warehouse / "raw")):
-        if blocked.signature == sighting.signature and blocked.accepted_at is None:
-            return f"This release was refused and is kept aside in {blocked.path}: {blocked.why}"
+    for refused in kept_aside(settings.warehouse / "raw"):
+        if refused.signature == sighting.signature and refused.accepted_at is None:
+            return f"This release was refused and is kept aside in {refused.path}: {refused.why}"
     runs = instance.get_runs(dg.RunsFilter(tags=release_tags(sighting)), limit=MOST_ATTEMPTS)
     return _reason_of_runs(runs, sighting=sighting, instance=instance)
 

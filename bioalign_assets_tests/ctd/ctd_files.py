@@ -5,6 +5,9 @@ import gzip
 import io
 from pathlib import Path
 
+from bioalign_assets.ctd.release import read_associations
+from bioalign_assets.ctd.source import fetched, keep
+
 COLUMNS = ("GeneSymbol", "GeneID", "DiseaseName", "DiseaseID", "DirectEvidence", "OmimIDs", "PubMedIDs")
 FULL_COLUMNS = (*COLUMNS[:5], "InferenceChemicalName", "InferenceScore", *COLUMNS[5:])
 DATE = "Wed Aug 27 14:25:10 EDT 2025"
@@ -36,3 +39,10 @@ def save(path: Path, text, *, gz=None):
     is_gzip = path.name.endswith(".gz") if gz is None else gz
     path.write_bytes(gzip.compress(data, mtime=0) if is_gzip else data)
     return path
+
+
+def fetch(source, *, into, verify=read_associations, demo=None, stem="release", **more):
+    """Fetch a file, read it and keep it, as the assets do."""
+    with fetched(str(source), into=into, demo=demo, stem=stem, **more) as raw:
+        verified = verify(raw.path)
+        return keep(raw, into=into), verified

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from bioalign_assets.ctd.changes import changes
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.ctd.ctd_files import save, table
 
 SCHEMA = TABLES["ctd.associations"].arrow
 
@@ -49,13 +48,6 @@ def test_added_and_removed_are_named_without_detail():
     ]
 
 
-def test_a_pair_is_known_by_both_identifiers():
-    assert told(release(row(1, "MESH:D1")), release(row(1, "MESH:D2"))) == [
-        ("added", 1, "MESH:D2", None),
-        ("removed", 1, "MESH:D1", None),
-    ]
-
-
 @pytest.mark.parametrize(
     ("column", "value", "detail"),
     [
@@ -90,12 +82,6 @@ def test_an_association_listed_twice_counts_once_with_all_its_identifiers():
     assert told(twice, release(row(2))) == [("removed", 1, "MESH:D1", None)]
 
 
-def test_against_nothing_everything_is_added():
-    assert [r[0] for r in told(release(), release(row(1), row(2)))] == ["added", "added"]
-    assert [r[0] for r in told(release(row(1)), release())] == ["removed"]
-    assert told(release(), release()) == []
-
-
 def test_large_gene_identifiers_stay_exact():
     big = 2**53 + 1  # the first whole number that a float cannot hold
     assert told(release(row(big)), release(row(big + 1))) == [
@@ -112,14 +98,6 @@ def test_rows_are_sorted_by_change_symbol_and_name():
     assert [r["change"] for r in found] == ["added"] * 5 + ["changed", "removed"]
 
 
-def test_names_like_missing_values_survive(tmp_path):
-    from bioalign_assets_tests.ctd.ctd_files import ROWS
-
-    after = read_associations(save(tmp_path / "a.csv", table())).associations
-    found = changes(release(), after)
-    assert set(found["gene_symbol"].to_pylist()) == {fields[0] for fields in ROWS}
-
-
 few = st.lists(
     st.builds(
         row,
@@ -133,7 +111,7 @@ few = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(few, few)
 def test_changes_are_those_that_plain_sets_find(before, after):
     def keyed(rows):

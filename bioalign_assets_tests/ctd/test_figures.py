@@ -5,9 +5,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from bioalign_assets.ctd.changes import changes
 from bioalign_assets.ctd.figures import change_summary
-from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.plotting import MAX_PNG_BYTES, png
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -54,14 +52,14 @@ def bars(axes):
         (None, None, "since the release before"),
     ],
 )
-@pytest.mark.parametrize("is_empty", [True, False])
-def test_the_title_names_both_releases(before, after, told, is_empty):
-    table = rows() if is_empty else rows(("added", "A", "D"))
-    assert told in words(change_summary(table, before=before, after=after))
+def test_the_title_names_both_releases(before, after, told):
+    assert told in words(change_summary(rows(("added", "A", "D")), before=before, after=after))
 
 
 def test_nothing_is_told_as_nothing():
-    assert "No association was added" in words(change_summary(rows()))
+    nothing = words(change_summary(rows(), before=JULY, after=AUGUST))
+    assert "No association was added" in nothing
+    assert "the release of 2025-08-27 against that of 2025-07-30" in nothing
     first = words(change_summary(rows(), after=AUGUST, is_first=True))
     assert "first release" in first
     assert "against" not in first
@@ -92,7 +90,7 @@ def test_of_many_the_ten_most_affected_are_drawn_and_long_names_are_cut():
     assert len(png(figure)) < MAX_PNG_BYTES
 
 
-@pytest.mark.parametrize("count", [0, 1, 5, 40])
+@pytest.mark.parametrize("count", [0, 1, 40])
 def test_every_title_and_label_lies_inside_the_picture_and_apart(count):
     items = [("changed", f"GENE{i}", f"Disease {i}, of the long and winding kind") for i in range(count)]
     figure = change_summary(rows(*items), before=JULY, after=AUGUST)
@@ -108,10 +106,3 @@ def test_every_title_and_label_lies_inside_the_picture_and_apart(count):
         (axes.title.get_window_extent() for axes in figure.axes if axes.get_title()), key=lambda b: b.x0
     )
     assert all(one.x1 < other.x0 for one, other in itertools.pairwise(titles))
-
-
-def test_the_real_release_against_a_half_of_it(real_data):
-    whole = read_associations(real_data / "ctd" / "CTD_curated_genes_diseases.2025-08-27.csv").associations
-    figure = change_summary(changes(whole.slice(0, 17_000), whole), after=AUGUST)
-    assert [bar.get_height() for bar in figure.axes[0].patches] == [17_222, 0, 0]
-    assert len(png(figure)) < MAX_PNG_BYTES

@@ -15,13 +15,13 @@ from bioalign_assets.errors import BioAlignError, WarehouseError
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["Before", "created_at", "release_before"]
+__all__ = ["PreviousRelease", "created_at", "previous_release"]
 
 _ASSOCIATIONS, _RELEASE = TABLES["ctd.associations"], TABLES["ctd.release"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Before:
+class PreviousRelease:
     """The release before the one in force.
 
     :param associations: schema ``ctd.associations``
@@ -32,7 +32,7 @@ class Before:
     content_sha256: str
 
 
-def release_before(tables: Tables, *, raw: Path) -> Before | None:
+def previous_release(tables: Tables, *, raw: Path) -> PreviousRelease | None:
     """Return the newest release in the history of ``ctd.associations`` that differs from the one in force.
 
     Where its rows were vacuumed it is read again from its raw file, which is known by its content.
@@ -55,7 +55,7 @@ def release_before(tables: Tables, *, raw: Path) -> Before | None:
         if again is None:
             raise
         rows = again
-    return Before(associations=rows, content_sha256=content)
+    return PreviousRelease(associations=rows, content_sha256=content)
 
 
 def _from_raw_file(content_sha256: str, *, raw: Path) -> pa.Table | None:

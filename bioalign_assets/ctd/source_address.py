@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from bioalign_assets.ctd.download import public_form
 from bioalign_assets.ctd.report_kind import ReportKind
-from bioalign_assets.ctd.table_file import read_header
+from bioalign_assets.ctd.table_header import read_header
 from bioalign_assets.errors import BioAlignError, SourceError
 
 __all__ = ["DEMO", "SOURCE_FORMS", "form_of", "local_file", "public_source", "unreadable"]

@@ -4,23 +4,19 @@ import gzip
 import os
 import socket
 import time
-from pathlib import Path
+from functools import partial
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioalign_assets.ctd import watch
-from bioalign_assets.ctd.release import read_associations
-from bioalign_assets.ctd.report_kind import DISEASES
-from bioalign_assets.ctd.sighting import Sighting, is_unchanged, of_demo, of_validators, validators_of
-from bioalign_assets.ctd.source import fetch
+from bioalign_assets.ctd import sighting
+from bioalign_assets.ctd.sighting import Sighting, is_unchanged, look, of_demo, of_validators, validators_of
 from bioalign_assets.ctd.synthetic import write_demo_release
-from bioalign_assets.ctd.watch import look
 from bioalign_assets.errors import SourceError
 from bioalign_assets.study.source import DemoRelease
-from bioalign_assets_tests.ctd.ctd_files import DATE, ROWS, block, save, table
+from bioalign_assets_tests.ctd.ctd_files import DATE, ROWS, block, fetch, save, table
 
 SPEC = DemoRelease(genes=40, diseases=20, associations=60)
 GOOD = gzip.compress(table().encode(), mtime=0)
@@ -36,16 +32,8 @@ def see(source, **more):
 
 
 def get(source, into):
-    raw, _ = fetch(
-        str(source),
-        into=into,
-        demo=lambda path: write_demo_release(path, spec=SPEC),
-        stem="demo_release",
-        verify=read_associations,
-        timeout_s=5,
-        demo_sighting=of_demo(SPEC),
-    )
-    return raw
+    demo = partial(write_demo_release, spec=SPEC)
+    return fetch(source, into=into, demo=demo, timeout_s=5, demo_sighting=of_demo(SPEC))[0]
 
 
 def refusal(source, **more):
@@ -64,13 +52,13 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("headers", TOLD.values(), ids=TOLD)
-@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize(
+    ("headers", "head"), [*((headers, True) for headers in TOLD.values()), (TOLD["etag"], False)]
+)
 def test_a_look_after_a_fetch_has_its_signature(site, tmp_path, headers, head):
     url = site.serve_file(NAME, GOOD, head=head, **headers)
     fetched = get(url, tmp_path / "raw").sighting
     assert see(url).signature == fetched.signature
-    assert see(url, known=fetched) == fetched
     assert see(url, known=Sighting.from_json(fetched.to_json())) == fetched
 
 
@@ -98,7 +86,7 @@ def test_an_unchanged_url_costs_one_head_request(site):
     assert site.methods == ["HEAD"]
 
 
-@pytest.mark.parametrize("status", [403, 404, 405, 501, 503])
+@pytest.mark.parametrize("status", [403, 501])
 def test_where_head_is_refused_a_condition_asks_for_the_file(site, status):
     url = site.serve_file(NAME, GOOD, head=False, ETag='"abc"', Last_Modified=AUGUST)
     site.heads[NAME] = lambda handler: handler.send_error(status)
@@ -148,8 +136,14 @@ def test_no_more_than_the_beginning_of_the_file_is_fetched(site):
     assert "1,099,511,627,776 bytes" in seen.told
 
 
-@pytest.mark.parametrize("headers", [{}, {"ETag": '"x"'}, {"Last_Modified": SEPTEMBER}])
-@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/gzip", ""])
+@pytest.mark.parametrize(
+    ("headers", "content_type"),
+    [
+        ({}, "text/html; charset=utf-8"),
+        ({"ETag": '"x"'}, "application/gzip"),
+        ({"Last_Modified": SEPTEMBER}, ""),
+    ],
+)
 def test_the_page_that_asks_for_a_human_is_never_a_new_release(site, headers, content_type):
     known = see(site.serve_file(NAME, GOOD, ETag='"abc"', Last_Modified=AUGUST))
     url = site.serve_file(NAME, CAPTCHA, Content_Type=content_type, **headers)
@@ -186,16 +180,13 @@ def test_an_empty_answer_is_refused(site):
     assert "empty" in refusal(site.serve_file(NAME, b"", ETag='"x"'))
 
 
-@pytest.mark.parametrize(
-    ("status", "hint"), [(404, "has moved"), (503, "try again later"), (403, "refuses"), (500, "500")]
-)
-def test_what_a_server_refuses_is_told(site, status, hint):
+def test_what_a_server_refuses_is_told(site):
     known = see(site.serve_file(NAME, GOOD, ETag='"abc"'))
-    url = site.serve(NAME, b"sorry", status=status)
+    url = site.serve(NAME, b"sorry", status=503)
     site.heads.clear()
     for message in (refusal(url), refusal(url, known=known)):
-        assert str(status) in message
-        assert hint in message
+        assert "503" in message
+        assert "try again later" in message
         assert message.startswith(url)
 
 
@@ -217,8 +208,9 @@ def test_a_server_that_tells_nothing_has_no_signature(site, tmp_path):
     assert see(url, known=fetched.sighting) is None
 
 
-@pytest.mark.parametrize("where", ["headers", "body", "silence"])
-@pytest.mark.parametrize("has_known", [True, False])
+@pytest.mark.parametrize(
+    ("where", "has_known"), [("headers", False), ("body", True), ("silence", False), ("silence", True)]
+)
 def test_a_server_that_drips_ends_the_look_on_time(site, where, has_known):
     known = see(site.serve_file(NAME, GOOD, ETag='"abc"')) if has_known else None
 
@@ -239,24 +231,17 @@ def test_a_server_that_drips_ends_the_look_on_time(site, where, has_known):
     site.pages[NAME] = drip
     site.heads[NAME] = drip
     start = time.monotonic()
-    message = refusal(site.url + NAME, known=known, timeout_s=1.0)
-    assert time.monotonic() - start < 3
-    assert "no answer for 1 s" in message
+    message = refusal(site.url + NAME, known=known, timeout_s=0.5)
+    assert time.monotonic() - start < 8
+    assert "no answer for 0.5 s" in message
     assert "try again later" in message
 
 
 def test_a_name_server_that_hangs_ends_the_look_on_time(site, monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(4) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(9) or [])
     start = time.monotonic()
-    assert "no answer for 0.5 s" in refusal("http://ctd.invalid/x.csv", timeout_s=0.5)
-    assert time.monotonic() - start < 3
-
-
-def test_a_closed_port_is_told():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    assert "no connection" in refusal(f"http://127.0.0.1:{port}/x.csv")
+    assert "no answer for 0.2 s" in refusal("http://ctd.invalid/x.csv", timeout_s=0.2)
+    assert time.monotonic() - start < 8
 
 
 def test_secrets_in_a_url_are_neither_kept_nor_told(site):
@@ -274,9 +259,7 @@ def test_the_sighting_of_another_url_is_not_taken_for_this_one(site):
     assert seen.signature.startswith(f"{site.url}/b.csv.gz")
 
 
-@pytest.mark.parametrize(
-    "source", ["", "ftp://ctdbase.org/x.csv", "/no/such/folder", "http://[::1/x.csv", "http://", "a\0b"]
-)
+@pytest.mark.parametrize("source", ["ftp://ctdbase.org/x.csv", "/no/such/folder", "http://"])
 def test_a_source_that_is_none_is_refused(source):
     assert "BIOALIGN_CTD_SOURCE" in refusal(source)
 
@@ -316,7 +299,7 @@ def test_an_unchanged_file_is_not_read(tmp_path, monkeypatch):
     def read(path):
         raise AssertionError(path)
 
-    monkeypatch.setattr(watch, "file_sha256", read)
+    monkeypatch.setattr(sighting, "file_sha256", read)
     assert see(path, known=known) is known
     with pytest.raises(AssertionError):
         see(path)
@@ -342,11 +325,6 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, text, found):
     assert found in refusal(save(tmp_path / "a.csv", text))
 
 
-def test_an_empty_folder_is_told_with_the_way_out(tmp_path):
-    assert "https://ctdbase.org/downloads/" in refusal(tmp_path)
-    assert "CTD_diseases.csv.gz" in refusal(tmp_path, kind=DISEASES)
-
-
 def test_a_file_that_is_not_ctd_s_is_sighted_for_the_gate_to_judge(tmp_path):
     assert see(save(tmp_path / "a.csv", "a,b\n1,2\n")).signature.startswith("sha256 ")
 
@@ -362,9 +340,7 @@ def test_a_look_may_stand_in_a_running_event_loop(site):
     assert asyncio.run(inside()) == see(url)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "null", '{"signature": "a", "told": "b"}', '{"validators": 3}']
-)
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"signature": "a"}', '{"validators": 3}'])
 def test_what_is_no_sighting_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's own errors are ValueErrors with other words
         Sighting.from_json(text)
@@ -403,7 +379,3 @@ def test_nothing_shared_is_nothing_known():
     assert not is_unchanged("https://h/x", validators={"length": "5"}, known=known)
     assert not is_unchanged("https://h/x", validators={}, known=known)
     assert of_validators("https://h/x", validators={}) is None
-
-
-def test_the_module_knows_no_dagster():
-    assert "dagster" not in Path(watch.__file__).read_text(encoding="utf-8")

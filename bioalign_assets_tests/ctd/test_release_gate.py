@@ -1,6 +1,9 @@
 """The gate: which releases are refused, what is kept of them, and how a person overrules it."""
 
+import gzip
 import json
+import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -8,9 +11,8 @@ from functools import partial
 import pyarrow as pa
 import pytest
 
-from bioalign_assets.ctd.acceptance import InForce, blocked_folder, blocked_releases, columns_of, judge
-from bioalign_assets.ctd.blocked import keep_aside
-from bioalign_assets.ctd.ingest import Ingested, Refused, in_force_of, ingest, was_accepted
+from bioalign_assets.ctd.refused_releases import Objection, keep_aside, kept_aside, was_accepted
+from bioalign_assets.ctd.release_gate import InForce, Ingested, Refused, columns_of, in_force_of, ingest
 from bioalign_assets.ctd.source import fetched
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.errors import ReleaseError, SourceError
@@ -35,7 +37,12 @@ def fetching(raw):
 
 
 def bring(source, raw, *, in_force=None, accept=""):
-    return ingest(str(source), fetching=fetching(raw), raw_folder=raw, in_force=in_force, accept=accept)
+    return ingest(str(source), fetching=fetching(raw), raw=raw, in_force=in_force, accept=accept)
+
+
+def files_in(folder):
+    """All files there, hidden ones and unfinished ones too."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def state_of(ingested: Ingested) -> InForce:
@@ -82,7 +89,13 @@ def test_a_release_like_the_one_in_force_goes_in(tmp_path, raw, in_force, text):
     assert isinstance(result, Ingested)
     assert result.overruled == ()
     assert result.raw.path.parent == raw / "ctd" / result.raw.sha256
-    assert blocked_releases(blocked_folder(raw)) == []
+    assert kept_aside(raw) == []
+
+
+def without_last_fields(text):
+    lines = text.splitlines()
+    lines[-3] = lines[-3].rsplit(",", 2)[0]
+    return "\n".join(lines)
 
 
 REFUSED = {
@@ -91,7 +104,14 @@ REFUSED = {
     "twice the same": (table([*MANY, MANY[3]]), "duplicates", "1 of 101 rows"),
     "older": (table(MANY, header=block(date=EARLIER)), "older", "2025-08-26 18:25"),
     "a column less": (with_columns(COLUMNS[:-1]), "unreadable", "PubMedIDs"),
-    "wrong fields": (table([*MANY, ("A", "x", *MANY[0][2:])]), "unreadable", "'x'"),
+    "a column renamed": (
+        table(MANY).replace("GeneSymbol", "Gene_Symbol"),
+        "unreadable",
+        "'Gene_Symbol' meant",
+    ),
+    "fields less": (without_last_fields(table(MANY)), "unreadable", "line 106: found 5 fields"),
+    "a field of another form": (table([*MANY, ("A", "x", *MANY[0][2:])]), "unreadable", "'x'"),
+    "not UTF-8": (table(MANY).encode().replace(b"Made-up", b"Made\xffup", 1), "unreadable", "not UTF-8"),
     "no curated row": (table([(*row[:4], "", *row[5:]) for row in MANY]), "unreadable", "no curated row"),
     "no row": (block(), "unreadable", "no rows"),
 }
@@ -99,28 +119,49 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "rule", "told"), REFUSED.values(), ids=REFUSED)
 def test_a_release_that_looks_wrong_is_kept_aside_with_the_reasons(tmp_path, raw, in_force, text, rule, told):
-    kept_before = sorted((raw / "ctd").iterdir())
+    kept_before = files_in(raw)
     source = save(tmp_path / "next.csv", text)
     result = bring(source, raw, in_force=in_force)
     assert isinstance(result, Refused)
     assert [objection.rule for objection in result.record.objections] == [rule]
-    assert sorted((raw / "ctd").iterdir()) == kept_before
-    (record,) = blocked_releases(blocked_folder(raw))
+    (record,) = kept_aside(raw)
     assert record == result.record
-    assert record.path.read_text() == text
-    assert record.path.parents[1] == raw / "ctd-blocked" / record.sha256
+    assert record.path.read_bytes() == source.read_bytes()
+    assert record.folder == raw / "ctd-blocked" / record.sha256
+    # what was in force stays as it was, and nothing else is left
+    assert files_in(raw) == sorted([*kept_before, record.path, record.folder / "why.json"])
     assert record.accepted_at is None
     assert abs((datetime.now(UTC) - record.refused_at).total_seconds()) < 60
-    why = json.loads((raw / "ctd-blocked" / record.sha256 / "why.json").read_text())
+    why = json.loads((record.folder / "why.json").read_text())
     assert {"signature", "sha256", "source", "objections", "refused_at"} <= set(why)
     assert why["source"] == source.as_uri()
     assert why["signature"] == record.signature == f"sha256 {record.sha256}"
     message = str(result.error)
     assert "\n" not in message
-    for part in (told, source.as_uri(), str(record.path.parents[1]), "the last good release stays in force"):
+    for part in (told, source.as_uri(), str(record.folder), "the last good release stays in force"):
         assert part in message
     assert ("--accept" in message) == (rule != "unreadable") == record.is_readable
     assert result.error.remedy.endswith(".")
+
+
+NO_FILE = {
+    "a web page": (b"<!DOCTYPE html><html>altcha: prove that you are human</html>", "browser"),
+    "nothing": (b"", "an empty file"),
+    "an archive": (b"PK\x03\x04", "ZIP"),
+    "a gzip file that was cut off": (gzip.compress(table(MANY).encode())[:-200], "ends too early"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), NO_FILE.values(), ids=NO_FILE)
+def test_of_a_source_that_gives_no_file_nothing_is_kept(tmp_path, raw, in_force, content, told):
+    kept = files_in(raw)
+    source = save(tmp_path / "next.csv.gz", content, gz=False)
+    with pytest.raises(SourceError, match=told) as caught:
+        bring(source, raw, in_force=in_force)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(source.as_uri())
+    assert caught.value.remedy.endswith(".")
+    assert files_in(raw) == kept
 
 
 def test_everything_that_speaks_against_a_release_is_told(tmp_path, raw, in_force):
@@ -168,14 +209,6 @@ def test_the_file_in_force_is_not_judged_anew(tmp_path, raw):
     assert isinstance(bring(source, raw, in_force=state_of(accepted)), Ingested)
 
 
-@pytest.mark.parametrize("content", ["<html>", "", "PK\x03\x04"])
-def test_of_a_source_that_gives_no_file_nothing_is_kept(tmp_path, raw, in_force, content):
-    kept = sorted(raw.rglob("*"))
-    with pytest.raises(SourceError):
-        bring(save(tmp_path / "next.csv", content), raw, in_force=in_force)
-    assert sorted(raw.rglob("*")) == kept
-
-
 def test_what_a_person_accepts_goes_into_force_from_where_it_was_kept(tmp_path, raw, in_force):
     source = save(tmp_path / "next.csv", table(MANY[:50]))
     refused = bring(source, raw, in_force=in_force).record
@@ -186,11 +219,11 @@ def test_what_a_person_accepts_goes_into_force_from_where_it_was_kept(tmp_path, 
         assert result.overruled == refused.objections
         assert result.raw.path == raw / "ctd" / refused.sha256 / "next.csv"
         assert (result.raw.source_uri, result.raw.sighting) == (source.as_uri(), refused.sighting)
-    (record,) = blocked_releases(blocked_folder(raw))
+    (record,) = kept_aside(raw)
     assert record.accepted_at >= record.refused_at
-    assert replace(record, accepted_at=None) == refused
-    assert was_accepted(refused.sha256, raw_folder=raw)
-    assert not was_accepted(in_force.sha256, raw_folder=raw)
+    assert record.model_copy(update={"accepted_at": None}) == refused
+    assert was_accepted(refused.sha256, raw=raw)
+    assert not was_accepted(in_force.sha256, raw=raw)
 
 
 def test_only_the_very_file_is_accepted(tmp_path, raw, in_force):
@@ -207,7 +240,7 @@ def test_what_comes_up_again_after_it_was_accepted_is_refused_again(tmp_path, ra
     sha256 = bring(source, raw, in_force=in_force).record.sha256
     bring(source, raw, in_force=in_force, accept=sha256)
     assert isinstance(bring(source, raw, in_force=in_force), Refused)
-    (record,) = blocked_releases(blocked_folder(raw))
+    (record,) = kept_aside(raw)
     assert record.accepted_at is None
 
 
@@ -223,7 +256,7 @@ def test_what_can_not_be_read_can_not_be_accepted(tmp_path, raw, in_force):
     sha256 = bring(source, raw, in_force=in_force).record.sha256
     with pytest.raises(ReleaseError, match="Nobody can accept it"):
         bring(source, raw, in_force=in_force, accept=sha256)
-    assert not was_accepted(sha256, raw_folder=raw)
+    assert not was_accepted(sha256, raw=raw)
 
 
 def test_a_refused_file_that_was_changed_is_not_accepted(tmp_path, raw, in_force):
@@ -238,7 +271,7 @@ def test_refused_releases_are_told_the_last_one_first(tmp_path, raw, in_force):
     sources = [save(tmp_path / f"{n}.csv", table(MANY[:n])) for n in (10, 20, 30)]
     for source in [*sources, sources[0]]:
         bring(source, raw, in_force=in_force)
-    assert [record.path.name for record in blocked_releases(blocked_folder(raw))] == [
+    assert [record.path.name for record in kept_aside(raw)] == [
         "10.csv",
         "30.csv",
         "20.csv",
@@ -252,31 +285,39 @@ def test_a_url_is_known_again_by_its_signature(site, raw, in_force):
 
 
 def test_a_folder_that_a_hand_has_changed_is_left_out(tmp_path, raw, in_force):
-    folder = blocked_folder(raw)
-    assert blocked_releases(folder) == []
+    folder = raw / "ctd-blocked"
+    assert kept_aside(raw) == []
     record = bring(save(tmp_path / "next.csv", table(MANY[:50])), raw, in_force=in_force).record
     (folder / "notes").mkdir()
     (folder / "notes.txt").write_text("mine")
     for name, content in (("a", "{}"), ("b", "no json"), ("c", "[1]")):
         (folder / name).mkdir()
         (folder / name / "why.json").write_text(content)
-    assert blocked_releases(folder) == [record]
+    assert kept_aside(raw) == [record]
 
 
 def test_a_refused_file_with_an_awkward_name_is_kept(site, raw, in_force):
     url = site.serve_file("/why.json", table(MANY[:50]).encode())
     record = bring(url, raw, in_force=in_force).record
     assert record.path.read_text() == table(MANY[:50])
-    assert blocked_releases(blocked_folder(raw)) == [record]
+    assert kept_aside(raw) == [record]
 
 
-def test_nothing_is_left_when_keeping_aside_fails(tmp_path, raw, in_force):
-    with fetching(raw)(str(save(tmp_path / "next.csv", table(MANY[:50])))) as file:
-        judgement = judge(file, in_force=in_force)
+def test_nothing_is_left_when_keeping_aside_fails(tmp_path, raw):
+    with fetching(raw)(str(save(tmp_path / "next.csv", table(MANY)))) as file:
         gone = replace(file, path=tmp_path / "gone.csv")
         with pytest.raises(FileNotFoundError):
-            keep_aside(gone, objections=judgement.objections, folder=blocked_folder(raw))
-    assert list(blocked_folder(raw).iterdir()) == []
+            keep_aside(gone, objections=[Objection(rule="rows", text="few")], raw=raw)
+    assert files_in(raw) == []
+
+
+def test_what_a_killed_process_left_beside_the_refused_goes_a_day_later(tmp_path, raw):
+    left = raw / "ctd-blocked" / "0.partial"
+    left.mkdir(parents=True)
+    yesterday = time.time() - 25 * 3600
+    os.utime(left, (yesterday, yesterday))
+    refused = bring(save(tmp_path / "n.csv", table([*MANY, MANY[0]])), raw).record
+    assert list(left.parent.iterdir()) == [refused.folder]
 
 
 def test_the_release_in_force_is_read_from_its_table(tmp_path, raw):
@@ -290,29 +331,11 @@ def test_the_release_in_force_is_read_from_its_table(tmp_path, raw):
         "report_created": ingested.release.report_created, "retrieved_at": ingested.raw.retrieved_at,
     }  # fmt: skip
     rows = pa.Table.from_pylist([row], schema=schema)
-    assert in_force_of(rows, root=root) == state_of(ingested)
+    state = state_of(ingested)
+    assert in_force_of(rows, root=root) == state
     ingested.raw.path.unlink()
     gone = in_force_of(rows, root=root)
-    assert gone == replace(state_of_gone(rows), columns=frozenset())
+    assert gone == replace(state, columns=frozenset())
     # what can still be compared is
     assert isinstance(bring(save(tmp_path / "b.csv", table(MANY)), raw, in_force=gone), Ingested)
     assert isinstance(bring(save(tmp_path / "c.csv", table(MANY[:50])), raw, in_force=gone), Refused)
-
-
-def state_of_gone(rows):
-    (row,) = rows.to_pylist()
-    return InForce(
-        sha256=row["sha256"], rows=row["rows"], columns=frozenset(), report_created=row["report_created"],
-        is_synthetic=row["is_synthetic"],
-    )  # fmt: skip
-
-
-def test_the_real_release_follows_itself(real_data, tmp_path, raw):
-    source = real_data / "ctd" / "CTD_curated_genes_diseases.2025-08-27.csv"
-    first = bring(source, raw)
-    assert isinstance(first, Ingested)
-    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
-    fewer = save(tmp_path / "fewer.csv", "".join([*lines[:-7_000]]))
-    assert isinstance(bring(fewer, raw, in_force=state_of(first)), Refused)
-    little = save(tmp_path / "little.csv", "".join(lines[:-100]))
-    assert isinstance(bring(little, raw, in_force=state_of(first)), Ingested)
