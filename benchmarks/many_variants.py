@@ -65,7 +65,11 @@ def _record_all(
         plots = {
             f"plot_{number}": dg.MetadataValue.md(_PLOT) for number in range(_PLOTTED.get(node.asset, 0))
         }
-        metadata: dict[str, Any] = {"dagster/row_count": 1000, "preview": dg.MetadataValue.md("| a | b |\n" * 6), **plots}
+        metadata: dict[str, Any] = {
+            "dagster/row_count": 1000,
+            "preview": dg.MetadataValue.md("| a | b |\n" * 6),
+            **plots,
+        }
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
                 key_of(node.asset), partition=node.partition, tags=tags, metadata=metadata

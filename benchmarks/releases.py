@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
-from bioalign_assets.automation.staleness import ordered_partitions, partition_states
-from bioalign_assets.instance import dagster_home, open_instance
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from benchmarks.side_by_side import machine
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.definitions import build_defs
+from bioalign_assets.execution.instance import dagster_home, open_instance
+from bioalign_assets.freshness.history import History
+from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph, key_of
+from bioalign_assets.freshness.stale import state_of
 from bioalign_assets.settings import PROJECT_ROOT, Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.study.source import DemoRelease
@@ -159,7 +162,9 @@ class _Watcher:
 
     def __init__(self, settings: Settings) -> None:
         self._study = load_study(settings.study)
-        self._defs = build_defs(settings=settings, study=self._study)
+        defs = build_defs(settings=settings, study=self._study)
+        self._graph = PartitionGraph(defs.resolve_asset_graph())
+        self._history = History(self._graph)
         self._instance = open_instance(settings.warehouse)
         self._materialised = self._count()
         self._runs = self._instance.get_runs_count()
@@ -177,7 +182,7 @@ class _Watcher:
         runs = self._instance.get_run_records(limit=started_runs) if started_runs else []
         materialised = self._count()
         rerun = {key for key, times in materialised.items() if times > self._materialised[key]}
-        rerun.discard(("ctd/release", None))
+        rerun.discard(AssetPartition("ctd.release", None))
         built = {key for key, times in materialised.items() if times}
         failed = [record.dagster_run.run_id for record in runs if record.dagster_run.is_failure]
         if failed:
@@ -221,21 +226,18 @@ class _Watcher:
         if not self._study.automation.training:
             # models, and what waits for them, stay stale until a person reruns them
             return not self._is_over()
-        states = partition_states(self._defs, instance=self._instance)
-        return any(state.state == "stale" for state in states)
+        self._history.read(instance=self._instance)
+        return any(
+            state_of(node, graph=self._graph, history=self._history) == "stale" for node in self._graph
+        )
 
-    def _count(self) -> dict[tuple[str, str | None], int]:
+    def _count(self) -> Counter[AssetPartition]:
         """Return how often each partition was materialised."""
-        storage = self._instance.event_log_storage
-        counts: dict[tuple[str, str | None], int] = {}
-        for key, partitions in ordered_partitions(self._defs):
-            for partition in partitions:
-                wanted = dg.AssetRecordsFilter(
-                    asset_key=key, asset_partitions=None if partition is None else [partition]
-                )
-                records = storage.fetch_materializations(wanted, limit=1000).records
-                counts[key.to_user_string(), partition] = len(records)
-        return counts
+        return Counter(
+            AssetPartition(asset, record.partition_key)
+            for asset in self._graph.assets
+            for record in self._instance.fetch_materializations(key_of(asset), limit=10_000).records
+        )
 
 
 def table(played: list[Played]) -> str:

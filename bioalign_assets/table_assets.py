@@ -141,7 +141,7 @@ def made_meanwhile(context: dg.AssetExecutionContext, full_names: Sequence[str])
     Two runs may have been asked for the same, by the daemon and a person: the second waits for its pool, and then has
     nothing left to do. What a person asks for again after it was made is made again.
     """
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     for name in full_names:
         key = dg.AssetKey(name.split("."))
         partition = [context.partition_key] if context.has_partition_key else None
