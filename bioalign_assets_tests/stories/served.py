@@ -26,7 +26,7 @@ seed = 43
 [evaluation]
 """
 """A second training: of the first and this one either may have to wait."""
-STEPS = 120
+STEPS = 60
 
 
 class Ui:
