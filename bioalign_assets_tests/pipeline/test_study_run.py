@@ -137,6 +137,7 @@ def test_every_asset_is_described_for_a_person(micro):
 @pytest.mark.parametrize(
     ("full_name", "partition", "plots"),
     [
+        ("ctd.changes", None, ["summary"]),
         ("curation.profile", "published", ["class_balance", "text_lengths", "entity_frequency", "evidence"]),
         ("training.log", "tiny-llama@paper", ["loss_curve"]),
         ("evaluation.zero_shot", "tiny-llama@paper", ["confusion_published_unseen"]),
