@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bioalign_assets_tests import dagster_databases
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -15,6 +17,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: the workers, who take a file each, end at the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)  # stable: within a file nothing moves
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_kept_open() -> Iterator[None]:
+    with dagster_databases.kept_open():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,7 @@ class Micro:
     def load(self) -> None:
         """Load the study file (anew)."""
         self.study: Study = load_study(str(self.study_file))
+        self._defs: dg.Definitions | None = None
 
     def copy(self, folder: Path) -> "Micro":
         """Return a copy that is the caller's to change."""
@@ -141,6 +142,7 @@ class Micro:
     def use(self, **settings: object) -> None:
         """Change settings of the environment, such as ``ctd_source``."""
         self.settings = self.settings.model_copy(update=settings)
+        self._defs = None
 
     def edit_study(self, old: str, new: str) -> None:
         """Change the study file and load it."""
@@ -174,7 +176,9 @@ class Micro:
 
     @property
     def defs(self) -> dg.Definitions:
-        return build_defs(settings=self.settings, study=self.study)
+        if self._defs is None:
+            self._defs = build_defs(settings=self.settings, study=self.study)
+        return self._defs
 
     @property
     def graph(self) -> PartitionGraph:

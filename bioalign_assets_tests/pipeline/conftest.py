@@ -1,17 +1,41 @@
-"""A micro study, run once for all tests that only look at it."""
+"""A micro study, run once for all tests that only look at it, and commands over it."""
+
+import io
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
-import torch
 
-from bioalign_assets_tests.micro import Micro, build_once
+from bioalign_assets import cli
+from bioalign_assets_tests.micro import Micro, whole_micro
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)  # two spinning threads on busy cores are slower than one
+class Told(NamedTuple):
+    """What a command told."""
+
+    status: int
+    out: str
+    err: str
 
 
 @pytest.fixture(scope="session")
-def micro(tmp_path_factory) -> Micro:
-    """A micro study that has run whole. Tests don't change it."""
-    return Micro(build_once(tmp_path_factory, name="micro", build=lambda folder: Micro(folder).run()))
+def micro() -> Micro:
+    """A micro study that has run whole. Tests don't change it: they ``copy`` it."""
+    return whole_micro()
+
+
+@pytest.fixture
+def bioalign(micro, monkeypatch, capsys) -> Callable[..., Told]:
+    """Return what runs a command over the micro study in this process: to start another takes longer than most do."""
+
+    def run(*arguments: str, typed: str = "") -> Told:
+        monkeypatch.setenv("BIOALIGN_STUDY", str(micro.study_file))
+        monkeypatch.setenv("BIOALIGN_WAREHOUSE", str(micro.root))
+        monkeypatch.setattr(sys, "argv", ["bioalign", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        capsys.readouterr()
+        status = cli._run()
+        return Told(status, *capsys.readouterr())
+
+    return run

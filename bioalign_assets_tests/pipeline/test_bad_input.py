@@ -1,337 +1,233 @@
-"""Bad input: one paragraph that says what to do, nothing half-written, and the last good run still there."""
+"""Bad releases through the whole pipeline: told in one paragraph, nothing half-written, the last good one in force.
 
-import gzip
-import re
+What each kind of bad file is told by, and the rules of the gate, are in the tests of the room ctd.
+"""
+
+import json
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 
 from bioalign_assets.ctd import checks as ctd_checks
-from bioalign_assets.ctd.acceptance import blocked_folder, blocked_releases
-from bioalign_assets.ctd.sighting import Sighting
-from bioalign_assets.ctd.watch import look
-from bioalign_assets.definitions import build_defs
-from bioalign_assets.errors import BioAlignError, ModelError, ReleaseError, SourceError, StudyError
+from bioalign_assets.errors import ReleaseError, SourceError, WarehouseError
+from bioalign_assets.execution.uses import refresh
 from bioalign_assets.findings import Finding
-from bioalign_assets.study import load_study
-from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.micro import STUDY, Micro, release_file
+from bioalign_assets_tests.micro import Micro, release_file, without_pictures
 
+STUDY = """
+title = "Bad input"
+
+[demo_release]
+genes = 150
+diseases = 80
+associations = 400
+
+[models.tiny-llama]
+tiny = "llama"
+
+[datasets.stable]
+sampler = "stable"
+split = "pair"
+
+[experiments.untuned]
+evaluate_on = ["stable"]
+"""
 HTML = b"<!DOCTYPE html><html><head><title>CTD</title></head><body>altcha: prove that you are human</body></html>"
+RELEASE = dg.AssetKey(["ctd", "release"])
+PAIRS = "curation.pairs[stable]"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures() -> Iterator[None]:
+    with without_pictures():
+        yield
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory) -> Micro:
-    """A warehouse in which the release and the first dataset were materialised."""
-    made = Micro(tmp_path_factory.mktemp("good"))
-    made.run(parts=2)
+    """A warehouse with a release in force. Tests don't change it."""
+    made = Micro(tmp_path_factory.mktemp("good"), text=STUDY)
+    made.make("ctd.changes")
     return made
 
 
-@pytest.fixture(scope="module")
-def release(tmp_path_factory) -> str:
-    """The text of a good release."""
-    return release_file(tmp_path_factory.mktemp("release") / "release.csv").read_text()
-
-
-def html_instead_of_gzip(_: str) -> tuple[str, bytes]:
-    return "CTD_curated_genes_diseases.csv.gz", HTML
-
-
-def truncated_gzip(release: str) -> tuple[str, bytes]:
-    return "release.csv.gz", gzip.compress(release.encode())[:-200]
-
-
-def empty_file(_: str) -> tuple[str, bytes]:
-    return "release.csv", b""
-
-
-def missing_column(release: str) -> tuple[str, bytes]:
-    return "release.csv", release.replace("DiseaseName,DiseaseID,", "DiseaseID,", 1).encode()
-
-
-def renamed_column(release: str) -> tuple[str, bytes]:
-    return "release.csv", release.replace("GeneSymbol,", "Gene_Symbol,", 1).encode()
-
-
-def wrong_number_of_fields(release: str) -> tuple[str, bytes]:
-    lines = release.splitlines()
-    lines[-3] = lines[-3].rsplit(",", 2)[0]
-    return "release.csv", "\n".join(lines).encode()
-
-
-def not_utf8(release: str) -> tuple[str, bytes]:
-    return "release.csv", release.encode().replace(b"Synthetic ", b"Synth\xff\xfetic ", 1)
-
-
-def no_curated_row(release: str) -> tuple[str, bytes]:
-    return "release.csv", re.sub(
-        r"marker/mechanism\|therapeutic|marker/mechanism|therapeutic", "", release
-    ).encode()
-
-
-def stored(micro: Micro) -> dict[str, object]:
-    return {name: micro.tables.read(schema) for name, schema in TABLES.items()}
-
-
-RELEASE = dg.AssetKey(["ctd", "release"])
+def contents(micro: Micro) -> dict[str, object]:
+    """All rows, the number of commits of each table, and the names of all raw files of releases."""
+    return {
+        "rows": {name: micro.tables.read(schema).to_pylist() for name, schema in TABLES.items()},
+        "commits": {name: len(micro.tables.commits(schema)) for name, schema in TABLES.items()},
+        "raw": sorted(path.name for path in (micro.root / "raw" / "ctd").iterdir()),
+        "half-written": [
+            path
+            for path in micro.root.rglob("*")
+            if ".partial" in path.name or path.name.startswith(".fetching") or path.name.endswith(".tmp")
+        ],
+    }
 
 
 def verdicts(micro: Micro) -> list[dg.AssetCheckEvaluation]:
     """All evaluations of the gate, the last one first."""
-    return micro.evaluations(dg.AssetCheckKey(RELEASE, "acceptable"))
-
-
-def refused(micro: Micro):
-    return blocked_releases(blocked_folder(micro.root / "raw"))
+    found = micro.evaluations(dg.AssetCheckKey(RELEASE, "acceptable"))
+    return [each for each in found if isinstance(each, dg.AssetCheckEvaluation)]  # not those that are planned
 
 
 def in_force(micro: Micro) -> dg.AssetMaterialization:
     return micro.instance.get_latest_materialization_event(RELEASE).asset_materialization
 
 
-def materialise(micro: Micro, *assets: str, ctd_source=None, accept="", partition=None):
-    """Run some assets with the run config that a person writes in the launchpad."""
-    defs = build_defs(
-        settings=micro.settings.model_copy(update={"ctd_source": ctd_source}), study=micro.study
-    )
-    return defs.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=micro.instance,
-        asset_selection=[dg.AssetKey(name.split(".")) for name in assets],
-        partition_key=partition,
-        run_config={"ops": {"ctd__release": {"config": {"accept": accept}}}} if accept else None,
-        raise_on_error=False,
+def kept_aside(micro: Micro) -> dict[str, bytes]:
+    """The refused files by their hash."""
+    folder = micro.root / "raw" / "ctd-blocked"
+    return {path.parents[1].name: path.read_bytes() for path in folder.glob("*/file/*")}
+
+
+def fetch_again(micro: Micro) -> bool:
+    """Run all of the release as the weekly schedule does, whatever is known of it; return whether that succeeded."""
+    return (
+        micro.defs.resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=micro.instance,
+            asset_selection=[dg.AssetKey(["ctd", name]) for name in ("release", "associations", "changes")],
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        .success
     )
 
 
-def partial_files(micro: Micro) -> list[str]:
-    return [
-        str(path)
-        for path in micro.root.rglob("*")
-        if ".partial" in path.name or path.name.startswith(".fetching") or path.name.endswith(".tmp")
-    ]
+def html_instead_of_a_table(_: str) -> tuple[str, bytes]:
+    return "CTD_curated_genes_diseases.csv.gz", HTML
+
+
+def renamed_column(release: str) -> tuple[str, bytes]:
+    return "release.csv", release.replace("GeneSymbol,", "Gene_Symbol,", 1).encode()
 
 
 @pytest.mark.parametrize(
-    ("make", "found", "to_do"),
-    [
-        (html_instead_of_gzip, "HTML", "browser"),
-        (truncated_gzip, "gzip", None),
-        (empty_file, "empty", None),
-        (missing_column, "DiseaseName", None),
-        (renamed_column, "GeneSymbol", None),
-        (wrong_number_of_fields, "fields", None),
-        (not_utf8, "UTF-8", None),
-        (no_curated_row, "marker/mechanism", None),
-    ],
+    ("spoil", "kind", "found"),
+    [(html_instead_of_a_table, SourceError, "HTML"), (renamed_column, ReleaseError, "GeneSymbol")],
 )
-def test_a_bad_release_is_told_and_the_last_good_one_stays(good, release, tmp_path, make, found, to_do):
-    before = stored(good)
-    raw_before = sorted(path.name for path in (good.root / "raw" / "ctd").iterdir())
-    name, content = make(release)
-    source = tmp_path / name
+def test_a_bad_release_is_told_and_the_last_good_one_stays(good, tmp_path, spoil, kind, found):
+    before, judged = contents(good), len(verdicts(good))
+    name, content = spoil(release_file(tmp_path / "release.csv").read_text())
+    (tmp_path / "bad").mkdir()
+    source = tmp_path / "bad" / name
     source.write_bytes(content)
-    with pytest.raises(BioAlignError) as told:
-        good.run(ctd_source=str(source), parts=2)
+    good.use(ctd_source=str(source))
+    with pytest.raises(kind) as told:
+        good.make("ctd.changes")
     message = str(told.value)
     assert "\n" not in message
     assert found in message
-    assert to_do is None or to_do in message
     assert name in message
-    assert told.value.remedy.rstrip().endswith(".")
-    assert sorted(path.name for path in (good.root / "raw" / "ctd").iterdir()) == raw_before
-    after = stored(good)
-    for table, rows in before.items():
-        assert after[table].equals(rows), table
-    assert partial_files(good) == []
-    kept_aside = [record.path.read_bytes() for record in refused(good)]
-    assert (content in kept_aside) == isinstance(told.value, ReleaseError)  # of a SourceError nothing is kept
-    if isinstance(told.value, ReleaseError):
-        assert not verdicts(good)[0].passed
-        assert verdicts(good)[0].description == message
-    with open_catalogue(good.root) as connection:
-        assert connection.execute(
-            "SELECT count(*) FROM curation.pairs WHERE dataset = 'published'"
-        ).fetchone() == (800,)
+    assert contents(good) == before
+    is_judged = (
+        kind is ReleaseError
+    )  # of a source that gives no release there is no verdict, and nothing is kept
+    assert (content in kept_aside(good).values()) == is_judged
+    assert len(verdicts(good)) == judged + is_judged
+    assert (verdicts(good)[0].description == message) == is_judged
 
 
-def test_after_a_bad_release_a_good_one_runs(good, tmp_path):
-    source = release_file(tmp_path / "release.csv.gz", seed=11)
-    ids = good.run(ctd_source=str(source), parts=2)
-    assert len(ids) == 2
-    with open_catalogue(good.root) as connection:
-        assert connection.execute("SELECT count(*) FROM ctd.changes WHERE change = 'added'").fetchone()[0] > 0
-
-
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("lerning_rate = 1e-3", ["experiments.paper.lerning_rate", "unknown key", "learning_rate"]),
-        ('rank = "high"', ["experiments.paper.rank", "'high'"]),
-    ],
-)
-def test_an_unknown_or_wrong_study_key_is_named(tmp_path, line, told):
-    path = tmp_path / "study.toml"
-    path.write_text(STUDY.replace("steps = 3", f"steps = 3\n{line}"), encoding="utf-8")
-    with pytest.raises(StudyError) as error:
-        load_study(str(path))
-    message = str(error.value)
-    assert "\n" not in message
-    for part in (str(path), *told):
-        assert part in message
-
-
-def test_a_model_that_cannot_be_found_is_told(good, tmp_path, monkeypatch):
-    import huggingface_hub.constants
-
-    monkeypatch.setattr(
-        huggingface_hub.constants, "HF_HUB_OFFLINE", True
-    )  # as on a machine without a network
-    study_file = tmp_path / "study.toml"
-    study_file.write_text(
-        STUDY.replace('tiny = "llama"\npretraining_steps = 2', 'repo_id = "nobody/no-such-model"'),
-        encoding="utf-8",
-    )
-    micro = Micro(tmp_path)
-    micro.study = load_study(str(study_file))
-    before = stored(good)
-    micro.settings, micro.root, micro.tables = good.settings, good.root, good.tables
-    with pytest.raises(ModelError) as told:
-        micro.run(parts=5)
-    message = str(told.value)
-    assert "\n" not in message
-    for part in ("tiny-llama", "nobody/no-such-model", "BIOALIGN_STUDY=demo needs no hub"):
-        assert part in message
-    assert stored(good)["models.base"].equals(before["models.base"])
-    assert partial_files(good) == []
-
-
-def test_a_failed_blocking_check_is_told_in_one_paragraph(good, monkeypatch):
-    found = Finding(passed=False, summary="17 rows are not as they should be")
-    monkeypatch.setattr(ctd_checks, "curated_rows_exist", lambda _: found)
-    before = stored(good)["curation.pairs"]
-    with pytest.raises(BioAlignError) as told:
-        good.run(parts=2)
-    message = str(told.value)
-    assert "\n" not in message
-    assert "ctd/associations curated_rows: 17 rows are not as they should be" in message
-    assert "make dev" in message
-    assert stored(good)["curation.pairs"].equals(before)
-
-
-def with_one_association_twice(path):
-    source = release_file(path, seed=12)
+def test_a_release_that_looks_wrong_never_goes_into_force_until_a_person_says_so(good, tmp_path):
+    house = good.copy(tmp_path / "house")
+    source = release_file(tmp_path / "twice.csv", seed=12)
     lines = source.read_text().splitlines()
     source.write_text("\n".join([*lines, lines[-1]]), encoding="utf-8")
-    return source
-
-
-@pytest.mark.slow
-def test_a_release_that_looks_wrong_never_goes_into_force_until_a_person_says_so(tmp_path):
-    house = Micro(tmp_path)
-    house.run(parts=2)
-    source = with_one_association_twice(tmp_path / "twice.csv")
-    before, version = stored(house), in_force(house)
-    with pytest.raises(ReleaseError) as told:
-        house.run(ctd_source=str(source), parts=2)
-    message = str(told.value)
+    house.use(ctd_source=str(source))
+    before, version = contents(house), in_force(house)
+    refused, made = house.walk(PAIRS)
+    (sha256,) = (found for found, content in kept_aside(house).items() if content == source.read_bytes())
+    message = str(refused.error)
     assert "\n" not in message
-    (record,) = refused(house)
-    for part in (
-        "1 of 401 rows repeat a gene and disease",
-        str(record.path.parents[1]),
-        f"--accept {record.sha256}",
-    ):
+    for part in ("1 of 401 rows repeat a gene and disease", f"ctd-blocked/{sha256}", f"--accept {sha256}"):
         assert part in message
     # the step failed, and Dagster kept what the gate found all the same
-    evaluation = verdicts(house)[0]
-    assert (evaluation.passed, evaluation.severity, evaluation.blocking) == (
-        False,
-        dg.AssetCheckSeverity.ERROR,
-        False,
-    )
-    assert evaluation.description == message
-    assert evaluation.metadata["kept_aside"].value == str(record.path.parents[1])
-    assert evaluation.metadata["associations"].value == 401
+    verdict = verdicts(house)[0]
+    found = (verdict.passed, verdict.severity, verdict.blocking, verdict.description)
+    assert found == (False, dg.AssetCheckSeverity.ERROR, False, message)
+    assert verdict.metadata["associations"].value == 401
+    assert in_force(house) == version
     # the other checks are about the release in force, and stand as they did
     for name in ("schema", "one_release", "source_answers"):
-        check = dg.AssetCheckKey(dg.AssetKey(["ctd", "release"]), name)
+        check = dg.AssetCheckKey(RELEASE, name)
         last = house.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])[check]
         assert last.status.value == "SUCCEEDED", name
-    assert in_force(house) == version
-    for table, rows in stored(house).items():
-        assert rows.equals(before[table]), table
-    # a look at the source finds what was refused
-    assert look(str(source), demo_release=house.study.demo_release).signature == record.signature
-    # what follows the last good release can still be made
-    assert materialise(house, "curation.pairs", partition="stable").success
+    # what follows the last good release was made all the same, and of the refused one nothing is anywhere
+    assert (made.title, made.outcome) == (PAIRS.replace("[", " ["), "made")
+    after = contents(house)
+    for part in ("rows", "commits"):
+        assert {n: v for n, v in after[part].items() if n != "curation.pairs"} == {
+            n: v for n, v in before[part].items() if n != "curation.pairs"
+        }
+    assert (after["raw"], after["half-written"]) == (before["raw"], [])
+    # it is not tried again
+    assert [step.outcome for step in house.walk(PAIRS)] == ["looked"]
 
-    run = materialise(
-        house, "ctd.release", "ctd.associations", "ctd.changes", ctd_source=str(source), accept=record.sha256
-    )
-    assert run.success
+    accepted, *steps = refresh(house.workplace, training=False, accept=sha256, at_once=1)
+    assert (accepted.title, accepted.outcome) == ("ctd.release", "changed")
+    assert {(step.title, step.outcome) for step in steps} == {
+        ("ctd.associations", "changed"),
+        ("ctd.changes", "changed"),
+        ("curation.pairs [stable]", "changed"),
+    }
     assert verdicts(house)[0].passed
     assert "Accepted by a person" in verdicts(house)[0].description
-    assert stored(house)["ctd.release"]["sha256"].to_pylist() == [record.sha256]
-    assert Sighting.from_json(in_force(house).metadata["sighting"].value) == record.sighting
-    assert [one.accepted_at is None for one in refused(house)] == [False]
+    assert house.tables.read(TABLES["ctd.release"])["sha256"].to_pylist() == [sha256]
+    assert (
+        json.loads(in_force(house).metadata["sighting"].value)["signature"]
+        == verdict.metadata["signature"].value
+    )
     twice = house.evaluations(
         dg.AssetCheckKey(dg.AssetKey(["ctd", "associations"]), "distinct_associations")
     )[0]
     assert (twice.passed, twice.severity) == (False, dg.AssetCheckSeverity.WARN)  # it was accepted with this
-    assert materialise(house, "curation.pairs", partition="published").success
-    # fetched again without a word, as the weekly schedule does: in force stays in force
-    house.run(ctd_source=str(source), parts=1)
+
+    # fetched again: in force stays in force, nothing changes, and the one before stays the one before
+    rows, version = contents(house)["rows"], in_force(house).tags["dagster/data_version"]
+    assert {row["change"] for row in rows["ctd.changes"]} >= {"added", "removed"}
+    assert fetch_again(house)
     assert verdicts(house)[0].description == "Nothing speaks against it."
+    assert in_force(house).tags["dagster/data_version"] == version
+    for name in ("ctd.associations", "ctd.changes"):
+        assert house.tables.read(TABLES[name]).to_pylist() == rows[name]
+    assert house.of_state("stale") == set()
 
 
-@pytest.mark.slow
-def test_an_identical_release_changes_nothing_and_a_refused_one_is_not_the_release_before(tmp_path):
-    house = Micro(tmp_path)
-    house.run(parts=1)
-    first = stored(house)["ctd.associations"]
-    source = release_file(tmp_path / "next.csv", seed=11)
-    house.run(ctd_source=str(source), parts=1)
-    changed = stored(house)["ctd.changes"]
-    assert len(changed) > 0
-    versions = [in_force(house).tags["dagster/data_version"]]
-    with pytest.raises(ReleaseError):
-        house.run(ctd_source=str(with_one_association_twice(tmp_path / "twice.csv")), parts=1)
-    for _ in range(2):
-        house.run(ctd_source=str(source), parts=1)
-        versions.append(in_force(house).tags["dagster/data_version"])
-    assert len(set(versions)) == 1
-    assert stored(house)["ctd.changes"].equals(changed)
-    picture = house.instance.get_latest_materialization_event(
-        dg.AssetKey(["ctd", "changes"])
-    ).asset_materialization
-    assert "](data:image/png;base64,iVBOR" in picture.metadata["summary"].value
-    house.run(parts=1)  # and back to the demo release
-    assert stored(house)["ctd.associations"].equals(first)
-    counts = stored(house)["ctd.changes"]["change"].to_pylist()
-    before = changed["change"].to_pylist()
-    assert (counts.count("added"), counts.count("removed")) == (
-        before.count("removed"),
-        before.count("added"),
-    )
-
-
-def test_a_source_that_gives_no_release_has_no_verdict(tmp_path):
-    house = Micro(tmp_path)
-    house.run(parts=1)
+def test_where_a_fetch_gives_no_release_what_was_said_of_the_one_in_force_stands(good, tmp_path):
+    house = good.copy(tmp_path / "house")
     page = tmp_path / "page.csv"
     page.write_bytes(HTML)
-    with pytest.raises(SourceError):
-        house.run(ctd_source=str(page), parts=1)
-    judged = [one for one in verdicts(house) if isinstance(one, dg.AssetCheckEvaluation)]
-    # of the page nothing was judged: what was said of the demo release stands, told once more
-    assert len(judged) == 2
-    assert {(one.passed, one.description) for one in judged} == {(True, judged[-1].description)}
-    assert refused(house) == []
+    house.use(ctd_source=str(page))
+    assert not fetch_again(house)
+    # of the page nothing was judged: the last verdict is told once more
+    last, before = verdicts(house)[:2]
+    assert (last.passed, last.description) == (before.passed, before.description)
 
 
-def test_the_release_is_told_when_it_was_not_fetched_for_long(tmp_path):
-    (spec,) = [spec for spec in Micro(tmp_path).defs.resolve_all_asset_specs() if spec.key == RELEASE]
+def test_a_failed_blocking_check_is_told_in_one_paragraph_and_holds_what_follows(tmp_path, monkeypatch):
+    found = Finding(passed=False, summary="17 rows are not as they should be")
+    monkeypatch.setattr(ctd_checks, "curated_rows_exist", lambda _: found)
+    house = Micro(tmp_path, text=STUDY)
+    made, failed, waits = house.walk(PAIRS)
+    assert (made.title, failed.title, waits.title) == (
+        "ctd.release",
+        "ctd.associations",
+        PAIRS.replace("[", " ["),
+    )
+    assert isinstance(failed.error, WarehouseError)
+    message = str(failed.error)
+    assert "\n" not in message
+    assert "ctd/associations curated_rows: 17 rows are not as they should be" in message
+    assert "`bioalign dev`" in message
+    assert waits.outcome == "waits"
+    assert "17 rows are not as they should be" in waits.why
+    assert len(house.tables.read(TABLES["curation.pairs"])) == 0
+
+
+def test_the_release_is_told_when_it_was_not_fetched_for_long(good):
+    (spec,) = [spec for spec in good.defs.resolve_all_asset_specs() if spec.key == RELEASE]
     policy = spec.freshness_policy
     assert (policy.warn_window.to_timedelta().days, policy.fail_window.to_timedelta().days) == (8, 15)

@@ -15,7 +15,6 @@ from bioalign_assets.lookup.score import score_pairs
 from bioalign_assets.lookup.shown import candidates_csv, pairs_csv
 from bioalign_assets.study import Study
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.pipeline.test_processes import bioalign
 
 VARIANT = "tiny-llama@paper"
 
@@ -192,11 +191,10 @@ def test_an_adapter_of_other_settings_is_not_asked(micro):
         pass
 
 
-@pytest.mark.slow
-def test_the_commands_say_what_a_person_needs(micro, answers, tmp_path):
+def test_the_commands_say_what_a_person_needs(bioalign, answers, tmp_path):
     row = next(row for row in answers if row["label"] == 1)
-    told = bioalign(micro, "score", "--variant", VARIANT, *pair_of(row))
-    assert told.returncode == 0, told.stderr
+    told = bioalign("score", "--variant", VARIANT, *pair_of(row))
+    assert told.status == 0, told.err
     for part in (
         "p_true",
         "known in CTD",
@@ -205,20 +203,20 @@ def test_the_commands_say_what_a_person_needs(micro, answers, tmp_path):
         "nearest known pairs",
         "tiny",
     ):
-        assert part in told.stdout
+        assert part in told.out
     ask = ("candidates", "--variant", VARIANT, "--disease", row["disease_name"], "--top", "5")
-    told = bioalign(micro, *ask)
-    assert told.returncode == 0, told.stderr
+    told = bioalign(*ask)
+    assert told.status == 0, told.err
     for part in ("Unseen is not false", "Popularity", "rank correlation with p_true"):
-        assert part in told.stdout.replace("\n", " ")
+        assert part in told.out.replace("\n", " ")
     pairs = tmp_path / "pairs.csv"
     pairs.write_text(f"gene,disease\n{row['gene_symbol']},{row['disease_name']}\n")
-    told = bioalign(micro, "score", "--variant", VARIANT, "--file", str(pairs), "--csv")
-    assert len(list(csv.DictReader(io.StringIO(told.stdout)))) == 1
+    told = bioalign("score", "--variant", VARIANT, "--file", str(pairs), "--csv")
+    assert len(list(csv.DictReader(io.StringIO(told.out)))) == 1
     for wrong in (
         ["score", "--variant", VARIANT],
         ["score", "--variant", VARIANT, "--file", str(pairs), "A", "B"],
     ):
-        told = bioalign(micro, *wrong)
-        assert told.returncode != 0
-        assert "GENE and DISEASE" in told.stderr
+        told = bioalign(*wrong)
+        assert told.status != 0
+        assert "GENE and DISEASE" in told.err

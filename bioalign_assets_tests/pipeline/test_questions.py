@@ -2,8 +2,6 @@
 
 import csv
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets.warehouse.export import export_database
 from bioalign_assets.warehouse.questions import answer
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.pipeline.test_processes import bioalign, environment
 
 QUERIES = re.findall(
     r"^## (\d+\. [^\n]+)\n+```sql\n(.*?)```",
@@ -57,22 +54,15 @@ def test_csv_has_all_rows_and_a_table_the_first(micro):
         assert "row_number" in answer(connection, query)
 
 
-@pytest.mark.slow
-def test_the_command_answers_one_question_or_a_script_and_never_writes(micro):
-    asked = bioalign(
-        micro, "sql", "--csv", "SELECT count(*) AS pairs FROM curation.pairs WHERE dataset = 'stable'"
-    )
-    assert (asked.returncode, asked.stdout.strip()) == (0, "pairs\n800")
-    script = subprocess.run(
-        [sys.executable, "-m", "bioalign_assets.cli", "sql", "--csv"], env=environment(micro),
-        input="SELECT 1 AS a; SELECT 2 AS b;", capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert script.stdout.split() == ["a", "1", "b", "2"]
+def test_the_command_answers_one_question_or_a_script_and_never_writes(bioalign):
+    asked = bioalign("sql", "--csv", "SELECT count(*) AS pairs FROM curation.pairs WHERE dataset = 'stable'")
+    assert (asked.status, asked.out.strip()) == (0, "pairs\n800")
+    assert bioalign("sql", "--csv", typed="SELECT 1 AS a; SELECT 2 AS b;").out.split() == ["a", "1", "b", "2"]
     for wrong, told in (("SELECT nonsense", "nonsense"), ("CREATE TABLE report.mine (a INT)", "read-only")):
-        refused = bioalign(micro, "sql", wrong)
-        assert refused.returncode == 1
-        assert told in refused.stderr
-        assert "Traceback" not in refused.stderr
+        refused = bioalign("sql", wrong)
+        assert refused.status == 1
+        assert told in refused.err
+        assert "Traceback" not in refused.err
 
 
 def test_an_export_is_one_file_of_real_tables(micro, tmp_path):

@@ -1,6 +1,5 @@
 """A training that is killed in Dagster's hands: the rerun of the partition goes on from its last checkpoint."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,58 +7,44 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from bioalign_assets.instance import mend_killed_runs
 
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.settings import PROJECT_ROOT
-from bioalign_assets.study import load_study
 from bioalign_assets.training.qlora import train_adapter
 from bioalign_assets.training.samples import training_rows
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
-from bioalign_assets_tests.micro import STUDY, Micro
+from bioalign_assets_tests.micro import Micro
 
-from .hands import materialize
-from .two_trainings import wait_for
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ADAPTER = dg.AssetKey(["training", "adapter"])
+pytestmark = pytest.mark.slow
 VARIANT = "tiny-llama@paper"
-BEFORE = (
-    (("ctd.release", "ctd.associations"), None),
-    (("curation.pairs",), "published"),
-    (("models.base",), "tiny-llama"),
-)
+WANTED = (f"training.adapter[{VARIANT}]", f"training.log[{VARIANT}]")
 _CHILD = """
-import sys
+import os, signal, sys
 from pathlib import Path
-from bioalign_assets_tests.pipeline.test_resume import opened, train
-train(opened(Path(sys.argv[1])))
+from bioalign_assets.training.checkpoints import Checkpoints
+from bioalign_assets_tests.micro import Micro
+from bioalign_assets_tests.pipeline.test_resume import WANTED
+
+seal = Checkpoints.seal
+
+def seal_and_die(self, step, **noted):
+    seal(self, step, **noted)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Checkpoints.seal = seal_and_die
+folder = Path(sys.argv[1])
+Micro(folder, text=(folder / "micro.toml").read_text("utf-8")).make(*WANTED)
 """
 
 
-def opened(folder: Path) -> Micro:
-    """Return a study whose training has a checkpoint every three steps."""
-    micro = Micro(folder)
-    micro.study_file.write_text(STUDY.replace("steps = 3", "steps = 15\ncheckpoint_every = 3"), "utf-8")
-    micro.study = load_study(str(micro.study_file))
-    return micro
-
-
-def train(study: Micro) -> None:
-    job = study.defs.resolve_implicit_global_asset_job_def()
-    materialize(job, root=study.root, assets=("training.adapter", "training.log"), partition=VARIANT)
-
-
 @pytest.fixture
-def study(tmp_path):
-    """What comes before the training has run."""
-    micro = opened(tmp_path)
-    job = micro.defs.resolve_implicit_global_asset_job_def()
-    for assets, partition in BEFORE:
-        materialize(job, root=micro.root, assets=assets, partition=partition)
-    return micro
+def study(micro, tmp_path) -> Micro:
+    """A study whose adapter is stale; its training has a checkpoint every two steps."""
+    made = micro.copy(tmp_path / "study")
+    made.edit_study("steps = 3", "steps = 6\ncheckpoint_every = 2")
+    return made
 
 
 def uninterrupted(study, *, adapters):
@@ -84,44 +69,42 @@ def write_no_log(write):
     return failing
 
 
+def folders(path: Path) -> set[str]:
+    return {each.name for each in path.iterdir() if each.is_dir()}
+
+
 def stored(study, name):
     return study.tables.read(TABLES[name], partitions=[VARIANT])
 
 
 def test_the_rerun_of_a_killed_training_ends_with_the_same_adapter(study, tmp_path, monkeypatch):
-    checkpoints = study.root / "checkpoints"
-    process = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(tmp_path)],
-        cwd=PROJECT_ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL,
+    before, adapters = stored(study, "training.adapter"), folders(study.root / "adapters")
+    killed = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(study.study_file.parent)],
+        cwd=PROJECT_ROOT, capture_output=True, timeout=300, check=False,
     )  # fmt: skip
-    try:
-        wait_for(lambda: list(checkpoints.glob("*/checkpoint-3/whole.json")), what="a checkpoint")
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
-    assert len(stored(study, "training.adapter")) == 0
-    assert list((study.root / "adapters").glob("*")) == []
-    (training,) = [path for path in checkpoints.iterdir() if path.is_dir()]
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert stored(study, "training.adapter").equals(before)
+    assert folders(study.root / "adapters") == adapters
+    (training,) = folders(study.root / "checkpoints")
 
-    with study.instance as instance:
-        assert len(mend_killed_runs(instance)) == 1
     with monkeypatch.context() as failing:  # trained to the end, but one of the two tables can't be written
         failing.setattr(Tables, "write", write_no_log(Tables.write))
         with pytest.raises(OSError, match="no log"):
-            train(study)
-    assert (training / "checkpoint-15" / "whole.json").is_file()
-    train(study)
+            study.walk(*WANTED)
+    ended, failed = study.instance.get_runs(limit=2)[::-1]
+    assert ended.status == failed.status == dg.DagsterRunStatus.FAILURE  # that of the killed process too
+    assert (study.root / "checkpoints" / training / "checkpoint-6" / "whole.json").is_file()
+    study.make(*WANTED)
+    assert study.of_state("stale").isdisjoint(WANTED)
     (row,) = stored(study, "training.adapter").to_pylist()
     whole = uninterrupted(study, adapters=tmp_path / "elsewhere")
     assert (row["sha256"], row["steps"], row["samples"]) == (whole.sha256, whole.steps, whole.samples)
-    assert [path.name for path in (study.root / "adapters").iterdir()] == [whole.sha256]
+    assert folders(study.root / "adapters") == adapters | {whole.sha256}
     log = stored(study, "training.log").drop(["variant", "tokens_per_s"])
     assert log.equals(whole.log.drop(["tokens_per_s"]))
 
-    with study.instance as instance:
-        newest, *_ = instance.fetch_materializations(ADAPTER, limit=1).records
-    after_kill, after_failure = newest.asset_materialization.metadata["resumed_after_steps"].value.split(", ")
-    assert after_kill in {"3", "6", "9", "12"}
-    assert after_failure == "15"  # no step was taken again
-    assert not training.exists()  # both rows are written, nobody needs them any more
+    newest, *_ = study.instance.fetch_materializations(dg.AssetKey(["training", "adapter"]), limit=1).records
+    resumed = newest.asset_materialization.metadata["resumed_after_steps"].value
+    assert resumed == "2, 6"  # after the failure no step was taken again
+    assert folders(study.root / "checkpoints") == set()  # both rows are written, nobody needs them any more

@@ -3,14 +3,12 @@
 import json
 
 import dagster as dg
-import duckdb
 import pytest
-from bioalign_assets.demo import plan
 from deltalake import DeltaTable
 
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.study.inputs import settings_groups
-from bioalign_assets.warehouse.catalogue import catalogue_path
+from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -19,16 +17,20 @@ CHECKED = {name for name in TABLES if name not in {"ctd.changes", "training.log"
 
 @pytest.fixture
 def catalogue(micro):
-    connection = duckdb.connect(catalogue_path(micro.root), read_only=True)
-    yield connection
-    connection.close()
+    with open_catalogue(micro.root) as connection:
+        yield connection
 
 
-def latest(micro, full_name, partition=None):
+@pytest.fixture(scope="module")
+def instance(micro):
+    return micro.instance
+
+
+def latest(instance, full_name, partition=None):
     key = dg.AssetKey(full_name.split("."))
     if partition is None:
-        return micro.instance.get_latest_materialization_event(key).asset_materialization
-    records = micro.instance.fetch_materializations(
+        return instance.get_latest_materialization_event(key).asset_materialization
+    records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1
     )
     return records.records[0].asset_materialization
@@ -96,23 +98,23 @@ def test_embeddings_have_a_view_a_model_with_fixed_size_vectors(catalogue):
 
 
 @pytest.mark.parametrize("full_name", list(TABLES))
-def test_the_data_version_is_the_hash_of_the_stored_rows(micro, full_name):
+def test_the_data_version_is_the_hash_of_the_stored_rows(micro, instance, full_name):
     schema = TABLES[full_name]
     stored = micro.tables.read(schema)
     partitions = (
         [None] if schema.partitioned_by is None else sorted(set(stored[schema.partitioned_by].to_pylist()))
     )
     for partition in partitions:
-        event = latest(micro, full_name, partition)
+        event = latest(instance, full_name, partition)
         rows = stored if partition is None else micro.tables.read(schema, partitions=[partition])
         assert event.tags["dagster/data_version"] == content_hash(rows, schema=schema)
 
 
 @pytest.mark.parametrize("full_name", list(TABLES))
-def test_commits_bear_data_version_and_run(micro, full_name):
+def test_commits_bear_data_version_and_run(micro, instance, full_name):
     commit = DeltaTable(micro.tables.folder(TABLES[full_name])).history(1)[0]
     assert len(commit["data_version"]) == 64
-    assert micro.instance.get_run_by_id(commit["run_id"]).status == dg.DagsterRunStatus.SUCCESS
+    assert instance.get_run_by_id(commit["run_id"]).status == dg.DagsterRunStatus.SUCCESS
 
 
 def test_every_asset_is_described_for_a_person(micro):
@@ -135,6 +137,7 @@ def test_every_asset_is_described_for_a_person(micro):
 @pytest.mark.parametrize(
     ("full_name", "partition", "plots"),
     [
+        ("ctd.changes", None, ["summary"]),
         ("curation.profile", "published", ["class_balance", "text_lengths", "entity_frequency", "evidence"]),
         ("training.log", "tiny-llama@paper", ["loss_curve"]),
         ("evaluation.zero_shot", "tiny-llama@paper", ["confusion_published_unseen"]),
@@ -147,8 +150,8 @@ def test_every_asset_is_described_for_a_person(micro):
         ("report.leaderboard", None, ["leaderboard_published_unseen", "leaderboard_published_training"]),
     ],
 )
-def test_plots_are_images_in_the_metadata(micro, full_name, partition, plots):
-    metadata = latest(micro, full_name, partition).metadata
+def test_plots_are_images_in_the_metadata(instance, full_name, partition, plots):
+    metadata = latest(instance, full_name, partition).metadata
     for plot in plots:
         text = metadata[plot].value
         assert "](data:image/png;base64,iVBOR" in text
@@ -156,14 +159,14 @@ def test_plots_are_images_in_the_metadata(micro, full_name, partition, plots):
 
 
 @pytest.mark.parametrize("full_name", list(TABLES))
-def test_row_counts_stand_in_the_metadata(micro, full_name):
+def test_row_counts_stand_in_the_metadata(micro, instance, full_name):
     schema = TABLES[full_name]
     stored = micro.tables.read(schema)
     if schema.partitioned_by is None:
-        assert latest(micro, full_name).metadata["dagster/row_count"].value == len(stored)
+        assert latest(instance, full_name).metadata["dagster/row_count"].value == len(stored)
         return
     partition = stored[schema.partitioned_by][0].as_py()
-    count = latest(micro, full_name, partition).metadata["dagster/partition_row_count"].value
+    count = latest(instance, full_name, partition).metadata["dagster/partition_row_count"].value
     assert count == len(micro.tables.read(schema, partitions=[partition]))
 
 
@@ -190,19 +193,3 @@ def test_the_adapter_loads_with_plain_peft(micro):
 def test_an_untuned_variant_has_no_adapter_and_says_so(micro):
     (row,) = micro.tables.read(TABLES["training.adapter"], partitions=["tiny-llama@untuned"]).to_pylist()
     assert (row["path"], row["sha256"], row["steps"]) == (None, None, 0)
-
-
-def test_the_plan_covers_every_asset_once_a_partition(micro):
-    planned = [
-        (name, run.partition) for run in plan(micro.study, settings=micro.settings) for name in run.assets
-    ]
-    assert len(planned) == len(set(planned))
-    assert {name for name, _ in planned} == set(TABLES)
-
-
-def test_the_real_release_does_without_a_disease_vocabulary(micro):
-    settings = micro.settings.model_copy(update={"ctd_source": "/somewhere/else"})
-    assert not [run for run in plan(micro.study, settings=settings) if "ctd.diseases" in run.assets]
-    named = settings.model_copy(update={"ctd_diseases_source": "/somewhere/CTD_diseases.csv.gz"})
-    (run,) = [run for run in plan(micro.study, settings=named) if "ctd.diseases" in run.assets]
-    assert run.may_fail
