@@ -1,16 +1,18 @@
 """MEDIC through Dagster: what depends on it, and what must not."""
 
 import csv
-import shutil
 
 import dagster as dg
 import pytest
 
 from bioalign_assets.ctd.synthetic import write_demo_diseases
+from bioalign_assets.curation.assets import build_assets
 from bioalign_assets.errors import CurationError
 from bioalign_assets.execution.uses import walk
 from bioalign_assets.freshness.partition_graph import AssetPartition
-from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets.partitions import Partitions
+from bioalign_assets.study import Study
+from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets_tests.micro import whole_micro, without_pictures
 
 PICTURES = {"class_balance", "text_lengths", "entity_frequency", "evidence", "frequencies"}
@@ -48,6 +50,7 @@ def pictures_of(micro, dataset):
     return {key for key, value in metadata.items() if "data:image/png;base64," in str(value.value)}
 
 
+@pytest.mark.slow
 def test_pictures_of_each_kind_are_in_the_metadata():
     micro = whole_micro()
     for dataset, more in KINDS.items():
@@ -71,7 +74,20 @@ def test_only_same_class_datasets_follow_medic(tmp_path):
         run_now(house, "curation.disease_classes", "same-class")
         assert house.of_state("stale") == {f"curation.{name}[same-class]" for name in ("pairs", "profile")}
 
-        # none at all
-        shutil.rmtree(house.tables.folder(TABLES["ctd.diseases"]))
-        with pytest.raises(CurationError, match=r"found none: ctd\.diseases .* BIOALIGN_CTD_DISEASES_SOURCE"):
-            run_now(house, "curation.disease_classes", "same-class")
+
+def test_without_medic_the_classes_say_which_setting_it_takes(tmp_path):
+    study = Study.model_validate(
+        {
+            "title": "t",
+            "models": {"m": {"tiny": "llama"}},
+            "datasets": {"d": {"sampler": "stable", "split": "pair", "negatives": "same-class"}},
+            "experiments": {"untuned": {"evaluate_on": ["d"]}},
+        }
+    )
+    classes, *_ = build_assets(study, partitions=Partitions(study))
+    with pytest.raises(CurationError, match=r"found none: ctd\.diseases .* BIOALIGN_CTD_DISEASES_SOURCE"):
+        classes(
+            dg.build_asset_context(
+                partition_key="d", resources={"warehouse": Warehouse(folder=str(tmp_path))}
+            )
+        )
