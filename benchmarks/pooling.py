@@ -28,7 +28,7 @@ from bioalign_assets.evaluation.probe_cv import cross_validated_probe
 from bioalign_assets.evaluation.rows import metric_generator
 from bioalign_assets.inference.batches import BatchSize
 from bioalign_assets.inference.embeddings import embed
-from bioalign_assets.inference.names import distinct_names
+from bioalign_assets.inference.rows_asked import distinct_names
 from bioalign_assets.inference.sample import evaluation_sample
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import LoadedModel, load_base

@@ -217,14 +217,14 @@ def init(*, adopt: bool) -> None:
 def doctor(*, as_json: bool) -> None:
     """Tell what this machine has, what the study's models need, and how to mend what is missing (exit status 1)."""
     from bioalign_assets.doctor.checkup import check_up
-    from bioalign_assets.doctor.shown import checkup_shown
+    from bioalign_assets.doctor.output import checkup_for_terminal
 
     settings = Settings.from_environment()
     checkup = check_up(load_study(settings.study), settings=settings)
     if as_json:
         click.echo(json.dumps(checkup.to_json(), indent=2))
     else:
-        Console().print(checkup_shown(checkup), highlight=False)
+        Console().print(checkup_for_terminal(checkup), highlight=False)
     if not checkup.can_run:
         click.get_current_context().exit(1)
 
@@ -366,8 +366,8 @@ def score(
 ) -> None:  # fmt: skip
     """Ask a variant how true it finds that GENE is associated with DISEASE, and show what CTD knows."""
     from bioalign_assets.lookup.asking import asked_variant
+    from bioalign_assets.lookup.output import pairs_csv, pairs_for_terminal
     from bioalign_assets.lookup.score import read_pairs, score_pairs
-    from bioalign_assets.lookup.shown import pairs_csv, pairs_shown
 
     if (pairs_file is None) == (gene is None or disease is None):
         raise click.UsageError("Give GENE and DISEASE, or --file with a CSV file of them.")
@@ -383,7 +383,7 @@ def score(
         if as_csv:
             click.echo(pairs_csv(scored))
         else:
-            _console().print(pairs_shown(scored, asked=asked), highlight=False)
+            _console().print(pairs_for_terminal(scored, asked=asked), highlight=False)
 
 
 @cli.command()
@@ -398,7 +398,7 @@ def candidates(*, variant: str, disease: str, top: int, prompt: str | None, as_c
     """Rank the genes that CTD has not curated for a disease by what a variant says, beside their popularity."""
     from bioalign_assets.lookup.asking import asked_variant
     from bioalign_assets.lookup.candidates import rank_candidates
-    from bioalign_assets.lookup.shown import candidates_csv, candidates_shown
+    from bioalign_assets.lookup.output import candidates_csv, candidates_for_terminal
 
     keep_terminal()
     settings = Settings.from_environment()
@@ -409,7 +409,7 @@ def candidates(*, variant: str, disease: str, top: int, prompt: str | None, as_c
         if as_csv:
             click.echo(candidates_csv(found))
         else:
-            _console().print(candidates_shown(found, asked=asked), highlight=False)
+            _console().print(candidates_for_terminal(found, asked=asked), highlight=False)
 
 
 @cli.command()

@@ -1,9 +1,10 @@
-"""Tiny models for the tests of models, training and inference: each built once, loaded as often as wanted."""
+"""Tiny models for the tests of models, training and inference: built once, loaded once, copied as often as wanted."""
 
-import atexit
+import copy
+import dataclasses
 import functools
-import shutil
-import tempfile
+import importlib.metadata
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,12 +13,16 @@ import torch
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import LoadedModel, load_base
 from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets_tests.kept import kept
 
 torch.set_num_threads(1)  # more spin on a machine with few cores, and sums depend on their number
 
 ARCHITECTURES = ("llama", "mistral", "phi3")
+LEARNED = 60
+"""Steps of pre-training after which the tiny Llama knows the names: enough to learn something about them."""
 GENES = tuple(f"{family}{i}" for family in ("TNF", "HLA-DRB", "C1orf") for i in range(1, 9))
 DISEASES = (
     "Breast Neoplasms", "Diabetes Mellitus, Type 2", "Sjögren's Syndrome", "Asthma", "Alzheimer Disease",
@@ -32,28 +37,53 @@ def associations(genes: tuple[str, ...] = GENES, diseases: tuple[str, ...] = DIS
     )
 
 
-@functools.cache
-def warehouse() -> Path:
-    """A folder that lives as long as the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="bioalign-tiny-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def spec_of(architecture: str, **more: object) -> ModelSpec:
     return ModelSpec.model_validate({"tiny": architecture, "pretraining_steps": 4, **more})
 
 
 @functools.cache
-def resolved(architecture: str) -> ResolvedModel:
-    return resolve_model(
-        spec_of(architecture), name=f"tiny-{architecture}", associations=associations(), warehouse=warehouse()
+def warehouse() -> Path:
+    """The folder of the tiny models, kept between runs: no test changes it."""
+    package = PROJECT_ROOT / "bioalign_assets"
+    return kept(
+        "tiny-models",
+        made_from=[
+            *(package / name for name in ("models", "curation/prompts.py", "study/models.py")),
+            Path(__file__),
+            *(importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers", "numpy")),
+            torch.backends.cpu.get_cpu_capability(),  # another kind sums in another order
+        ],
+        build=_build,
     )
 
 
+def _build(folder: Path) -> None:
+    for architecture, steps in (*((each, 4) for each in ARCHITECTURES), ("llama", LEARNED)):
+        made = resolve_model(
+            spec_of(architecture, pretraining_steps=steps),
+            name=f"tiny-{architecture}",
+            associations=associations(),
+            warehouse=folder,
+        )
+        row = json.dumps(dataclasses.asdict(made))
+        (folder / f"{architecture}-{steps}.json").write_text(row, encoding="utf-8")
+
+
+def resolved(architecture: str, *, pretraining_steps: int = 4) -> ResolvedModel:
+    row = (warehouse() / f"{architecture}-{pretraining_steps}.json").read_text(encoding="utf-8")
+    return ResolvedModel(**json.loads(row))
+
+
+@functools.cache
+def _loaded(architecture: str, **more: object) -> LoadedModel:
+    spec = spec_of(architecture, **more)
+    base = resolved(architecture, pretraining_steps=spec.pretraining_steps)
+    return load_base(base, spec=spec, warehouse=warehouse())
+
+
 def load(architecture: str, **more: object) -> LoadedModel:
-    """A fresh copy of the model in memory."""
-    return load_base(resolved(architecture), spec=spec_of(architecture, **more), warehouse=warehouse())
+    """A copy of the model in memory, to train or to break."""
+    return copy.deepcopy(_loaded(architecture, **more))
 
 
 def statements(count: int) -> list[str]:

@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from bioalign_assets.curation.classes import disease_classes, no_classes
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.curation.fairness_figures import frequencies, rows_by_class, unseen_parts
 from bioalign_assets.curation.figures import (
     class_balance,
     evidence_per_positive,
+    frequencies,
     most_frequent_entities,
+    rows_by_class,
     text_lengths_by_label,
+    unseen_parts,
 )
 from bioalign_assets.curation.profile import profile_dataset
 from bioalign_assets.partitions import Partitions

@@ -12,12 +12,13 @@ import pyarrow as pa
 from bioalign_assets.curation.classes import class_matrix, no_classes
 from bioalign_assets.curation.identity import pair_ids, statements
 from bioalign_assets.curation.negatives import PUBLISHED, STABLE, Draw, stable_uniform
-from bioalign_assets.curation.parts import entity_parts, pair_parts
 from bioalign_assets.curation.positives import published_positives, stable_positives
 from bioalign_assets.curation.promises import promises_kept
 from bioalign_assets.curation.quality import QUALITY_CHECKS
 from bioalign_assets.curation.splits import (
     Layout,
+    entity_parts,
+    pair_parts,
     published_entity_split,
     published_pair_split,
     stable_pair_split,

@@ -2,7 +2,7 @@
 
 Unseen is not false: a generated negative is a pair that CTD has not curated, and some of them will turn out
 to be true. To add a strategy, write its function in a file beside this one (``rewiring.py``, ``same_class.py``),
-enter it below and name it in ``spec.NegativeStrategy``.
+enter it below and name it in ``NegativeStrategy`` (``study/datasets.py``).
 """
 
 from collections.abc import Callable, Mapping

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.curation.classes import class_matrix
-from bioalign_assets.curation.parts import UNSEEN
 from bioalign_assets.curation.promises import NAMES, unmatched
+from bioalign_assets.curation.splits import UNSEEN
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["TOP", "evidence_counts", "most_frequent", "profile_dataset", "text_lengths"]

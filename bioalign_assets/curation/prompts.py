@@ -9,15 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = [
-    "ANSWERS",
-    "PROMPTS",
-    "VARIED_PROMPTS",
-    "Prompt",
-    "training_prompt",
-    "unseen_prompt",
-    "varied_prompt",
-]
+__all__ = ["ANSWERS", "PROMPTS", "VARIED_PROMPTS", "Prompt", "varied_prompt"]
 
 _SLOT = "{text}"
 
@@ -46,11 +38,6 @@ class Prompt:
             raise ValueError(
                 f"prompt {self.name!r}: the answer prefix is '' or ' ', not {self.answer_prefix!r}"
             )
-
-    @property
-    def shared_prefix(self) -> str:
-        """What stands before the statement: the same in every sample."""
-        return self.template.partition(_SLOT)[0]
 
     def render(self, text: str) -> str:
         """Return the prompt for one statement, up to where the answer begins.
@@ -114,16 +101,6 @@ VARIED_PROMPTS: Mapping[str, Prompt] = {
     for name, template in _VARIED.items()
 }
 """Templates of the prompt set ``varied``, by name: trained on, never asked with."""
-
-
-def training_prompt(text: str) -> str:
-    """Return the prompt that models are tuned on, for one statement; the answer word follows directly."""
-    return _TRAINING.render(text)
-
-
-def unseen_prompt(text: str) -> str:
-    """Return the zero-shot prompt for one statement; the answer word follows after a space."""
-    return _UNSEEN.render(text)
 
 
 def varied_prompt(pair_id: str, *, seed: int) -> Prompt:

@@ -1,31 +1,39 @@
-"""How the rows of a dataset are divided into train and test, and in which order they stand.
+"""How a dataset is divided into train and test, and in which order its rows stand.
 
-Rows are counted as positives, then negatives. Which rows there are is settled before (``positives.py``,
-``negatives.py``).
+Where negatives are drawn first, rows are divided: counted as positives, then negatives (``…_split``). Else the
+positives are divided first, and each part gets as many negatives from among its own genes and diseases, so that labels
+are balanced within it (``…_parts``).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from bioalign_assets.curation.universe import Universe
 from bioalign_assets.errors import CurationError
 
 __all__ = [
-    "EntityLayout",
+    "UNSEEN",
     "Layout",
-    "lowest_share",
+    "Part",
+    "entity_parts",
+    "pair_parts",
     "published_entity_split",
     "published_pair_split",
     "stable_pair_split",
-    "too_few_rows",
 ]
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
+
+Unseen = Literal["gene", "disease", "both"]
+UNSEEN: tuple[Unseen, ...] = ("gene", "disease", "both")
+"""What of a test pair stands in no training row; ``both`` is the strict part."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,13 +47,13 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EntityLayout(Layout):
-    """A layout, and the genes and diseases that were held out for it."""
+class Part:
+    """Some positives of a dataset, and where they stand."""
 
-    genes: Integers
-    """Positions of the held-out genes in the universe; shape: (n_held_out_genes,)"""
-    diseases: Integers
-    """Positions of the held-out diseases in the universe; shape: (n_held_out_diseases,)"""
+    split: Literal["train", "test"]
+    unseen: Unseen | None
+    positives: Integers
+    """Positions in ``Universe.positives``, ascending; shape: (n,)"""
 
 
 def published_pair_split(labels: npt.NDArray[np.int8], *, test_share: float, seed: int) -> Layout:
@@ -63,7 +71,7 @@ def published_pair_split(labels: npt.NDArray[np.int8], *, test_share: float, see
             shuffled, test_size=test_share, stratify=labels[shuffled], random_state=seed
         )
     except ValueError as error:
-        raise too_few_rows(len(labels), what=f"a test share of {test_share:g} by label ({error})") from error
+        raise _too_few_rows(len(labels), what=f"a test share of {test_share:g} by label ({error})") from error
     return Layout(order=np.concatenate([train, test]), is_test=np.arange(len(labels)) >= len(train))
 
 
@@ -75,7 +83,7 @@ def published_entity_split(
     held_out_share: float,
     seed: int,
     generator: np.random.Generator,
-) -> EntityLayout:
+) -> Layout:
     """Hold out genes, then diseases; test is every row with a held-out gene or a held-out disease.
 
     Genes and diseases are drawn by position in the universe, whose order is that of first appearance among
@@ -92,7 +100,7 @@ def published_entity_split(
     for size in (n_genes, n_diseases):
         count = int(size * held_out_share)
         if not count:
-            raise too_few_rows(
+            raise _too_few_rows(
                 len(pairs), what=f"holding out {held_out_share:g} of {size:,} genes or diseases"
             )
         held_out.append(generator.choice(size, size=count, replace=False))
@@ -102,9 +110,9 @@ def published_entity_split(
         order
     ]
     if is_test.all() or not is_test.any():
-        raise too_few_rows(len(pairs), what=f"holding out {held_out_share:g} of the genes and diseases")
+        raise _too_few_rows(len(pairs), what=f"holding out {held_out_share:g} of the genes and diseases")
     place = np.argsort(is_test, kind="stable")
-    return EntityLayout(order=order[place], is_test=is_test[place], genes=genes, diseases=diseases)
+    return Layout(order=order[place], is_test=is_test[place])
 
 
 def stable_pair_split(
@@ -123,20 +131,62 @@ def stable_pair_split(
     is_test = np.zeros(len(labels), dtype=bool)
     for label in (0, 1):
         rows = np.flatnonzero(labels == label)
-        is_test[rows] = lowest_share(split_hashes[rows], share=test_share)
+        is_test[rows] = _lowest_share(split_hashes[rows], share=test_share)
     order = np.argsort(order_hashes, kind="stable")
     return Layout(order=order, is_test=is_test[order])
 
 
-def lowest_share(split_hashes: Hashes, *, share: float) -> Flags:
-    """Return which rows have the lowest hashes: a share of them, rounded to the nearest row.
+def pair_parts(universe: Universe, *, test_share: float, seed: int) -> list[Part]:
+    """Divide the positives at random: test and train.
 
-    :param split_hashes: of rows with one label; shape: (n,)
+    The test positives are those of the stable dataset with uniform negatives and the same seed.
+
+    :raises CurationError: if one of them would be empty
+    """
+    is_test = _lowest_share(
+        universe.pair_hashes(universe.positives, purpose="split", seed=seed), share=test_share
+    )
+    return [
+        Part(split="test", unseen=None, positives=np.flatnonzero(is_test)),
+        Part(split="train", unseen=None, positives=np.flatnonzero(~is_test)),
+    ]
+
+
+def entity_parts(universe: Universe, *, held_out_share: float, seed: int) -> list[Part]:
+    """Hold out genes and diseases: test is every positive with one of them, divided by what is unseen.
+
+    A gene or disease is held out when its hash is below the share, so it is so in every release. An entity that
+    is not held out, but stands only in pairs with ones that are, is in no training row either, and counts as
+    unseen: ``unseen`` says what holds for the rows. Parts may be empty.
+
+    :raises CurationError: if there would be no training or no test row
+    """
+    genes, diseases = universe.positives.T
+    limit = np.uint64(held_out_share * 2.0**64)
+    held_genes, held_diseases = (hashes < limit for hashes in universe.hashes(purpose="held-out", seed=seed))
+    is_test = held_genes[genes] | held_diseases[diseases]
+    if is_test.all() or not is_test.any():
+        raise _too_few_rows(len(is_test), what=f"holding out {held_out_share:g} of the genes and diseases")
+    new_gene = ~np.isin(genes, genes[~is_test])
+    new_disease = ~np.isin(diseases, diseases[~is_test])
+    kinds = np.select([~is_test, new_gene & new_disease, new_gene], [-1, 2, 0], default=1)
+    return [
+        *(
+            Part(split="test", unseen=name, positives=np.flatnonzero(kinds == kind))
+            for kind, name in enumerate(UNSEEN)
+        ),
+        Part(split="train", unseen=None, positives=np.flatnonzero(~is_test)),
+    ]
+
+
+def _lowest_share(split_hashes: Hashes, *, share: float) -> Flags:
+    """Return which rows of one label have the lowest hashes: a share of them, rounded to the nearest row.
+
     :raises CurationError: if that is none or all of them
     """
     count = int(len(split_hashes) * share + 0.5)
     if not 0 < count < len(split_hashes):
-        raise too_few_rows(len(split_hashes), what=f"a test share of {share:g} by label")
+        raise _too_few_rows(len(split_hashes), what=f"a test share of {share:g} by label")
     return _flags(np.argsort(split_hashes, kind="stable")[:count], size=len(split_hashes))
 
 
@@ -151,7 +201,7 @@ def _flags(positions: Integers, *, size: int) -> Flags:
     return flags
 
 
-def too_few_rows(rows: int, *, what: str) -> CurationError:
+def _too_few_rows(rows: int, *, what: str) -> CurationError:
     """Return the error that rows can't be divided."""
     return CurationError(
         "split into train and test",

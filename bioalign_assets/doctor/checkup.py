@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bioalign_assets.doctor.finding import Line
-from bioalign_assets.doctor.machine import Machine, look_at_machine
+from bioalign_assets.doctor.machine import Line, Machine, look_at_machine
 from bioalign_assets.doctor.models import ModelNeeds, model_needs, obstacles
 from bioalign_assets.models.needs import gigabytes
 from bioalign_assets.settings import Settings

@@ -12,18 +12,28 @@ import httpx
 import huggingface_hub
 import huggingface_hub.constants
 
-from bioalign_assets.doctor.finding import Line
 from bioalign_assets.models.backends.choose import unsloth_lacks
 from bioalign_assets.models.fetching import cache_folder, free_disk
 from bioalign_assets.models.needs import gigabytes
 
-__all__ = ["Card", "Hub", "Machine", "look_at_machine"]
+__all__ = ["Card", "Hub", "Line", "Machine", "look_at_machine"]
 
 _PATIENCE_S = 3.0
 """How long to wait for the hub, in s."""
 _ROUND_TRIP_ERROR = 0.2
 """Largest error of a weight in NF4, as a share of the largest weight of its block: half the widest gap between levels
 (0.152, Dettmers et al. 2023, appendix E), and some for the quantised scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What was looked at, what was found, and the way to mend it (empty where nothing is to be mended)."""
+
+    what: str
+    found: str
+    state: Literal["ok", "note", "missing"] = "ok"
+    """``note`` is good to know; with anything ``missing`` the study can't run here"""
+    mend: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

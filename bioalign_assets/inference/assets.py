@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bioalign_assets.curation.prompts import PROMPTS
-from bioalign_assets.inference.candidates import LinkQueries, link_queries
-from bioalign_assets.inference.names import distinct_names
-from bioalign_assets.inference.sample import evaluation_sample
+from bioalign_assets.inference.candidates import LinkQueries
+from bioalign_assets.inference.rows_asked import distinct_names, queries_of, samples_of
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.study import Study, Variant
 from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
@@ -21,328 +19,212 @@ from bioalign_assets.warehouse.schemas import TABLES
 if TYPE_CHECKING:
     from bioalign_assets.models.loading import LoadedModel
 
-__all__ = ["build_assets", "queries_of", "samples_of"]
+__all__ = ["build_assets"]
 
-_KEPT = ("row_number", "pair_id", "label")
+_PAIR = ("row_number", "pair_id", "label")
 
-
-def samples_of(variant: Variant, *, study: Study, pairs: pa.Table) -> dict[str, pa.Table]:
-    """Return the test rows that a variant is asked about, by test set.
-
-    Rows whose text the variant was trained on through another dataset are left out; a dataset's own flaws
-    (a text in both of its splits) stay, because the figures of that dataset are made with them.
-
-    :param pairs: rows of ``curation.pairs`` of every dataset that the variant reads
-    """
-    return {
-        name: evaluation_sample(
-            rows,
-            size=study.evaluation.most_rows,
-            seed=study.evaluation.seed,
-            sampler=study.datasets[name].sampler,
-            seen_texts=seen,
-        )
-        for name, rows, seen in _test_sets(variant, study=study, pairs=pairs)
-    }
-
-
-def queries_of(variant: Variant, *, study: Study, pairs: pa.Table) -> dict[str, LinkQueries]:
-    """Return the link queries that a variant is asked, by test set; pairs that it was trained on are left out.
-
-    :param pairs: rows of ``curation.pairs`` of every dataset that the variant reads
-    """
-    spec = study.evaluation
-    return {
-        name: link_queries(rows, size=spec.link_queries, seed=spec.seed, seen_texts=seen)
-        for name, rows, seen in _test_sets(variant, study=study, pairs=pairs)
-    }
-
-
-def _test_sets(
-    variant: Variant, *, study: Study, pairs: pa.Table
-) -> Iterator[tuple[str, pa.Table, pa.ChunkedArray | None]]:
-    """Give the name and rows of each test set of a variant, and the texts of another one that it was trained on."""
-    trained_on = study.training_dataset(variant)
-    seen = None
-    if trained_on is not None:
-        is_seen = pc.and_(pc.equal(pairs["dataset"], trained_on), pc.equal(pairs["split"], "train"))
-        seen = pairs.filter(is_seen)["text"]
-    for name in study.experiments[variant.experiment].evaluate_on:
-        rows = pairs.filter(pc.equal(pairs["dataset"], name))
-        yield name, rows, seen if name != trained_on else None
+_Columns = Mapping[str, Sequence[Any] | pa.Array]
 
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
+    evaluation = study.evaluation
     # a published model fills a card: it is asked when no other is trained or asked. Tiny ones stand side by side
     pool = TRAINING_POOL if any(model.tiny is None for model in study.models.values()) else None
-    ins = {
-        "base": dg.AssetIn(
-            key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant
-        ),
-        "pairs": dg.AssetIn(
-            key=dg.AssetKey(["curation", "pairs"]), partition_mapping=partitions.dataset_to_variant
-        ),
-        "adapter": dg.AssetIn(key=dg.AssetKey(["training", "adapter"])),
-    }
 
-    @dg.asset(
-        **asset_arguments(
+    def inferred(
+        full_name: str,
+        *,
+        description: str,
+        code_version: str,
+        questions: Callable[..., Mapping[str, Any]],
+        ask: Callable[[Variant, Any, "LoadedModel"], Iterable[tuple[pa.Table, _Columns]]],
+        told: Callable[[Mapping[str, Any], pa.Table], Mapping[str, Any]],
+        settings: Sequence[str] = ("inference",),
+        kept: Sequence[str] = _PAIR,
+    ) -> dg.AssetsDefinition:
+        """Return the asset of what models say to some questions.
+
+        :param questions: by test set, from a variant, the study and the rows of its datasets
+        :param ask: from a test set's questions and the model to rows, and the columns that join those kept of them
+        :param told: metadata, from the questions and the rows
+        :param settings: groups of settings that it reads
+        """
+
+        @dg.asset(
+            **asset_arguments(full_name, kinds={"pytorch", "huggingface"}, description=description),
+            partitions_def=partitions.variant,
+            ins={
+                "base": dg.AssetIn(
+                    key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant
+                ),
+                "pairs": dg.AssetIn(
+                    key=dg.AssetKey(["curation", "pairs"]), partition_mapping=partitions.dataset_to_variant
+                ),
+                "adapter": dg.AssetIn(key=dg.AssetKey(["training", "adapter"])),
+            },
+            deps=[settings_dep(name) for name in settings],
+            code_version=code_version,
+            pool=pool,
+        )
+        def asset(
+            context: dg.AssetExecutionContext,
+            base: pa.Table,
+            pairs: pa.Table,
+            adapter: pa.Table,
+            warehouse: Warehouse,
+        ) -> dg.MaterializeResult[pa.Table]:
+            from bioalign_assets.models.threads import reproducible_threads
+            from bioalign_assets.training.adapters import load_variant
+
+            variant = study.variant(context.partition_key)
+            asked = questions(variant, study=study, pairs=pairs)
+            with reproducible_threads(study.models[variant.model]):
+                loaded = load_variant(
+                    variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse.root
+                )
+                tables = [
+                    _rows(variant, full_name=full_name, test_set=test_set, rows=rows, kept=kept, more=more)
+                    for test_set, of_test_set in asked.items()
+                    for rows, more in ask(variant, of_test_set, loaded)
+                ]
+            found = pa.concat_tables(tables)
+            return materialized(found, full_name=full_name, warehouse=warehouse, metadata=told(asked, found))
+
+        return asset
+
+    def how(variant: Variant, *, prompt: str, loaded: "LoadedModel") -> dict[str, Any]:
+        """Return how a model is asked."""
+        spec = study.models[variant.model]
+        return {
+            "prompt": PROMPTS[prompt],
+            "loaded": loaded,
+            "batch_size": spec.batch_size,
+            # the training prompt is asked as it was trained on: never inside a chat template
+            "is_chat": spec.prompt == "chat" and prompt != "training",
+        }
+
+    def embedded(
+        variant: Variant, rows: pa.Table, loaded: "LoadedModel", *, column: str
+    ) -> Iterator[tuple[pa.Table, _Columns]]:
+        from bioalign_assets.inference.embeddings import embed
+
+        vectors = embed(
+            rows[column].to_pylist(),
+            loaded=loaded,
+            batch_size=study.models[variant.model].batch_size,
+            pooling=evaluation.pooling,
+        )
+        yield rows, {"embedding": pa.array(list(vectors), type=pa.list_(pa.float32()))}
+
+    def pooling(_asked: object, rows: pa.Table) -> Mapping[str, Any]:
+        return {"pooling": evaluation.pooling, "dimensions": len(rows["embedding"][0])}
+
+    def answered(
+        variant: Variant, sample: pa.Table, loaded: "LoadedModel"
+    ) -> Iterator[tuple[pa.Table, _Columns]]:
+        from bioalign_assets.inference.answers import ask
+
+        for prompt in evaluation.prompts:
+            found = ask(sample["text"].to_pylist(), **how(variant, prompt=prompt, loaded=loaded))
+            yield (
+                sample,
+                {
+                    "prompt": [prompt] * len(sample),
+                    "answer": found.answer,
+                    "predicted": found.predicted,
+                    "p_true": found.p_true,
+                },
+            )
+
+    def ranked(
+        variant: Variant, queries: LinkQueries, loaded: "LoadedModel"
+    ) -> Iterator[tuple[pa.Table, _Columns]]:
+        from bioalign_assets.inference.rankings import rankings
+        from bioalign_assets.inference.scoring import p_true
+
+        prompt = evaluation.prompts[0]
+        rows = rankings(
+            queries,
+            score=lambda texts: p_true(texts, **how(variant, prompt=prompt, loaded=loaded), what="ranking"),
+            sampled=evaluation.link_candidates,
+            with_exact=evaluation.link_exact,
+        )
+        yield rows, {"prompt": [prompt] * len(rows)}
+
+    return [
+        inferred(
             "inference.embeddings",
-            kinds={"pytorch", "huggingface"},
             description=(
                 "The embedding of each test statement: the decoder's last hidden state, averaged over the "
                 "statement's tokens. In DuckDB there is one view a model with fixed-size vectors."
             ),
+            code_version="3",
+            questions=samples_of,
+            ask=lambda variant, rows, loaded: embedded(variant, rows, loaded, column="text"),
+            told=pooling,
         ),
-        partitions_def=partitions.variant,
-        ins=ins,
-        deps=[settings_dep("inference")],
-        code_version="3",
-        pool=pool,
-    )
-    def embeddings(
-        context: dg.AssetExecutionContext,
-        base: pa.Table,
-        pairs: pa.Table,
-        adapter: pa.Table,
-        warehouse: Warehouse,
-    ) -> dg.MaterializeResult[pa.Table]:
-        from bioalign_assets.inference.embeddings import embed
-
-        variant = study.variant(context.partition_key)
-
-        def rows_of(test_set: str, sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
-            vectors = embed(
-                sample["text"].to_pylist(),
-                loaded=loaded,
-                batch_size=study.models[variant.model].batch_size,
-                pooling=study.evaluation.pooling,
-            )
-            yield _rows(
-                variant, sample=sample, test_set=test_set, full_name="inference.embeddings",
-                more={"embedding": pa.array(list(vectors), type=pa.list_(pa.float32()))},
-            )  # fmt: skip
-
-        rows = _infer(
-            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
-        )
-        return materialized(
-            rows,
-            full_name="inference.embeddings",
-            warehouse=warehouse,
-            metadata={"pooling": study.evaluation.pooling, "dimensions": len(rows["embedding"][0])},
-        )
-
-    @dg.asset(
-        **asset_arguments(
+        inferred(
             "inference.answers",
-            kinds={"pytorch", "huggingface"},
             description=(
                 "What the model answers when it is asked whether each test statement is true: the words that it "
                 "writes, and the probability of true against false from the same pass."
             ),
+            code_version="3",
+            questions=samples_of,
+            ask=answered,
+            told=lambda *_: {"prompts": ", ".join(evaluation.prompts)},
         ),
-        partitions_def=partitions.variant,
-        ins=ins,
-        deps=[settings_dep("inference")],
-        code_version="3",
-        pool=pool,
-    )
-    def answers(
-        context: dg.AssetExecutionContext,
-        base: pa.Table,
-        pairs: pa.Table,
-        adapter: pa.Table,
-        warehouse: Warehouse,
-    ) -> dg.MaterializeResult[pa.Table]:
-        from bioalign_assets.inference.answers import ask
-
-        variant = study.variant(context.partition_key)
-        spec = study.models[variant.model]
-
-        def rows_of(test_set: str, sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
-            for prompt in study.evaluation.prompts:
-                asked = ask(
-                    sample["text"].to_pylist(),
-                    prompt=PROMPTS[prompt],
-                    loaded=loaded,
-                    batch_size=spec.batch_size,
-                    # the training prompt is asked as it was trained on: never inside a chat template
-                    is_chat=spec.prompt == "chat" and prompt != "training",
-                )
-                yield _rows(
-                    variant, sample=sample, test_set=test_set, full_name="inference.answers",
-                    more={
-                        "prompt": [prompt] * len(sample),
-                        "answer": asked.answer,
-                        "predicted": asked.predicted,
-                        "p_true": asked.p_true,
-                    },
-                )  # fmt: skip
-
-        rows = _infer(
-            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
-        )
-        return materialized(
-            rows,
-            full_name="inference.answers",
-            warehouse=warehouse,
-            metadata={"prompts": ", ".join(study.evaluation.prompts)},
-        )
-
-    @dg.asset(
-        **asset_arguments(
-            "inference.rankings",
-            kinds={"pytorch", "huggingface"},
-            description=(
-                "Link prediction: where the model ranks the hidden disease or gene of held-out true pairs, by the "
-                "probability that it gives the statement of each candidate."
-            ),
-        ),
-        partitions_def=partitions.variant,
-        ins=ins,
-        deps=[settings_dep("inference"), settings_dep("links")],
-        code_version="3",
-        pool=pool,
-    )
-    def rankings(
-        context: dg.AssetExecutionContext,
-        base: pa.Table,
-        pairs: pa.Table,
-        adapter: pa.Table,
-        warehouse: Warehouse,
-    ) -> dg.MaterializeResult[pa.Table]:
-        from bioalign_assets.inference.rankings import rankings as rank
-        from bioalign_assets.inference.scoring import p_true
-
-        variant = study.variant(context.partition_key)
-        spec, prompt = study.models[variant.model], study.evaluation.prompts[0]
-        queries = queries_of(variant, study=study, pairs=pairs)
-
-        def rows_of(test_set: str, _sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
-            ranked = rank(
-                queries[test_set],
-                score=lambda texts: p_true(
-                    texts,
-                    prompt=PROMPTS[prompt],
-                    loaded=loaded,
-                    batch_size=spec.batch_size,
-                    is_chat=spec.prompt == "chat" and prompt != "training",
-                    what="ranking",
-                ),
-                sampled=study.evaluation.link_candidates,
-                with_exact=study.evaluation.link_exact,
-            )
-            yield _rows(
-                variant, sample=ranked, test_set=test_set, full_name="inference.rankings",
-                more={
-                    "prompt": [prompt] * len(ranked),
-                    **{name: ranked[name].combine_chunks() for name in ranked.column_names},
-                },
-            )  # fmt: skip
-
-        rows = _infer(
-            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
-        )
-        return materialized(
-            rows,
-            full_name="inference.rankings",
-            warehouse=warehouse,
-            metadata={"prompt": prompt, "queries": {name: len(asked) for name, asked in queries.items()}},
-        )
-
-    @dg.asset(
-        **asset_arguments(
+        inferred(
             "inference.names",
-            kinds={"pytorch", "huggingface"},
             description=(
                 "The embedding of each gene and each disease of the test statements by its bare name, pooled as the "
                 "statements are: what edge separation compares."
             ),
+            code_version="3",
+            questions=lambda variant, **given: {
+                test_set: distinct_names(rows) for test_set, rows in samples_of(variant, **given).items()
+            },
+            ask=lambda variant, rows, loaded: embedded(variant, rows, loaded, column="name"),
+            told=pooling,
+            kept=("kind", "name"),
         ),
-        partitions_def=partitions.variant,
-        ins=ins,
-        deps=[settings_dep("inference")],
-        code_version="3",
-        pool=pool,
-    )
-    def names(
-        context: dg.AssetExecutionContext,
-        base: pa.Table,
-        pairs: pa.Table,
-        adapter: pa.Table,
-        warehouse: Warehouse,
-    ) -> dg.MaterializeResult[pa.Table]:
-        from bioalign_assets.inference.embeddings import embed
-
-        variant = study.variant(context.partition_key)
-
-        def rows_of(test_set: str, sample: pa.Table, loaded: "LoadedModel") -> Iterable[pa.Table]:
-            named = distinct_names(sample)
-            vectors = embed(
-                named["name"].to_pylist(),
-                loaded=loaded,
-                batch_size=study.models[variant.model].batch_size,
-                pooling=study.evaluation.pooling,
-            )
-            yield _rows(
-                variant, sample=named, test_set=test_set, full_name="inference.names", kept=("kind", "name"),
-                more={"embedding": pa.array(list(vectors), type=pa.list_(pa.float32()))},
-            )  # fmt: skip
-
-        rows = _infer(
-            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse, infer=rows_of
-        )
-        return materialized(
-            rows,
-            full_name="inference.names",
-            warehouse=warehouse,
-            metadata={"pooling": study.evaluation.pooling, "dimensions": len(rows["embedding"][0])},
-        )
-
-    return [embeddings, answers, names, rankings]
-
-
-def _infer(
-    variant: Variant,
-    *,
-    study: Study,
-    base: pa.Table,
-    pairs: pa.Table,
-    adapter: pa.Table,
-    warehouse: Warehouse,
-    infer: Callable[[str, pa.Table, "LoadedModel"], Iterable[pa.Table]],
-) -> pa.Table:
-    """Load the variant's model, see that its adapter belongs to it, and run it on every test set."""
-    from bioalign_assets.inference.variant import load_variant
-    from bioalign_assets.models.threads import reproducible_threads
-
-    samples = samples_of(variant, study=study, pairs=pairs)
-    with reproducible_threads(study.models[variant.model]):
-        loaded = load_variant(
-            variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse.root
-        )
-        tables = [rows for name, sample in samples.items() for rows in infer(name, sample, loaded)]
-    return pa.concat_tables(tables)
+        inferred(
+            "inference.rankings",
+            description=(
+                "Link prediction: where the model ranks the hidden disease or gene of held-out true pairs, by the "
+                "probability that it gives the statement of each candidate."
+            ),
+            code_version="3",
+            questions=queries_of,
+            ask=ranked,
+            told=lambda asked, _rows: {
+                "prompt": evaluation.prompts[0],
+                "queries": {test_set: len(queries) for test_set, queries in asked.items()},
+            },
+            settings=("inference", "links"),
+            kept=("row_number", "pair_id", "target", "candidates", "n_candidates", "rank"),
+        ),
+    ]
 
 
 def _rows(
     variant: Variant,
     *,
-    sample: pa.Table,
-    test_set: str,
     full_name: str,
-    more: Mapping[str, Sequence[Any] | pa.Array],
-    kept: tuple[str, ...] = _KEPT,
+    test_set: str,
+    rows: pa.Table,
+    kept: Sequence[str],
+    more: _Columns,
 ) -> pa.Table:
+    """Return rows of a variant on a test set with the schema of their table."""
+    same = {
+        "variant": variant.key,
+        "model": variant.model,
+        "experiment": variant.experiment,
+        "test_set": test_set,
+    }
+    columns = {name: [value] * len(rows) for name, value in same.items()}
+    columns |= {name: rows[name].combine_chunks() for name in kept} | dict(more)
     schema = TABLES[full_name].arrow
-    same = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
-    columns: dict[str, Any] = {name: [value] * len(sample) for name, value in same.items()}
-    columns |= {"test_set": [test_set] * len(sample)}
-    columns |= {name: sample[name].combine_chunks() for name in kept if name in schema.names} | dict(more)
-    return pa.table(
-        [pa.array(columns[field.name], type=field.type) if not isinstance(columns[field.name], pa.Array)
-         else columns[field.name] for field in schema],
-        schema=schema,
-    )  # fmt: skip
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)

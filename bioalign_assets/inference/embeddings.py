@@ -8,9 +8,8 @@ import numpy.typing as npt
 import torch
 
 from bioalign_assets.errors import ModelError
-from bioalign_assets.inference.batches import BatchSize, Places, in_batches, padded
+from bioalign_assets.inference.batches import BatchSize, Places, in_batches, padded, tokens_at_once
 from bioalign_assets.inference.dense import dense_weights
-from bioalign_assets.inference.memory import tokens_at_once
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.memory import free_memory
 

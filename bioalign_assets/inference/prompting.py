@@ -6,9 +6,8 @@ import numpy as np
 import torch
 
 from bioalign_assets.curation.prompts import Prompt
-from bioalign_assets.inference.batches import BatchSize, Places, in_batches, padded
+from bioalign_assets.inference.batches import BatchSize, Places, in_batches, padded, tokens_at_once
 from bioalign_assets.inference.dense import dense_weights
-from bioalign_assets.inference.memory import tokens_at_once
 from bioalign_assets.inference.prefix import PromptBatch, SharedPrefix, common_length, way_to_ask
 from bioalign_assets.models.answer_tokens import encode_prompts
 from bioalign_assets.models.loading import LoadedModel

@@ -44,7 +44,7 @@ def evaluation_sample(
     size: int | None,
     seed: int,
     sampler: Sampler,
-    seen_texts: set[str] | pa.Array | pa.ChunkedArray | None = None,
+    seen_texts: pa.Array | pa.ChunkedArray | None = None,
 ) -> pa.Table:
     """Return the test rows to score.
 
@@ -67,8 +67,7 @@ def evaluation_sample(
     if size is not None and size < len(test):
         sample = test.take(_draw(test, size=size, seed=seed, sampler=sampler))
     if seen_texts is not None and len(seen_texts):
-        seen = pa.array(sorted(seen_texts), pa.string()) if isinstance(seen_texts, set) else seen_texts
-        unseen = sample.filter(pc.invert(pc.is_in(sample["text"], value_set=seen)))
+        unseen = sample.filter(pc.invert(pc.is_in(sample["text"], value_set=seen_texts)))
         if len(unseen) < len(sample):
             # what was trained on elsewhere is mostly true pairs: nearly all that is left would be false
             sample = _with_shares_of(sample, left=unseen, seed=seed)

@@ -15,11 +15,11 @@ from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import StudyError
 from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.inference.scoring import p_true
-from bioalign_assets.inference.variant import load_variant
 from bioalign_assets.lookup.vocabulary import Vocabulary, vocabulary_of
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.threads import reproducible_threads
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.adapters import load_variant
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 

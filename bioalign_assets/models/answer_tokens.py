@@ -15,9 +15,7 @@ from bioalign_assets.errors import ModelError
 __all__ = [
     "AnswerTokens",
     "answer_tokens",
-    "encode_answer",
     "encode_answers",
-    "encode_prompt",
     "encode_prompts",
 ]
 
@@ -32,18 +30,10 @@ class AnswerTokens:
     false_id: int
 
 
-def encode_prompt(
-    text: str, *, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, is_chat: bool = False
-) -> list[int]:
-    """Return the token ids of a prompt about one statement, with the tokenizer's beginning-of-text token."""
-    (encoded,) = encode_prompts([text], prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
-    return encoded
-
-
 def encode_prompts(
     texts: Sequence[str], *, prompt: Prompt, tokenizer: PreTrainedTokenizerBase, is_chat: bool = False
 ) -> list[list[int]]:
-    """Return the token ids of a prompt about each of n statements, all tokenised in one call."""
+    """Return the token ids of a prompt about each of n statements, with the tokenizer's beginning-of-text token."""
     rendered, add_special = [], True
     for text in texts:
         whole, add_special = _render(text, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat)
@@ -51,24 +41,6 @@ def encode_prompts(
     if not rendered:
         return []
     encoded: list[list[int]] = tokenizer(rendered, add_special_tokens=add_special)["input_ids"]
-    return encoded
-
-
-def encode_answer(
-    text: str,
-    *,
-    label: int,
-    prompt: Prompt,
-    tokenizer: PreTrainedTokenizerBase,
-    is_chat: bool = False,
-) -> tuple[list[int], int]:
-    """Return the token ids of prompt and right answer together, and how many of them are the prompt.
-
-    :raises ModelError: if the tokens of the prompt change when the answer follows (no border to train at)
-    """
-    (encoded,) = encode_answers(
-        [text], labels=[label], prompts=[prompt], tokenizer=tokenizer, is_chat=is_chat
-    )
     return encoded
 
 
@@ -80,7 +52,7 @@ def encode_answers(
     tokenizer: PreTrainedTokenizerBase,
     is_chat: bool = False,
 ) -> list[tuple[list[int], int]]:
-    """Return what ``encode_answer`` does for each of n statements, several times faster than one by one.
+    """Return for each of n statements the token ids of prompt and right answer, and how many of them are the prompt.
 
     :raises ModelError: if the tokens of a prompt change when the answer follows (no border to train at)
     """
@@ -113,20 +85,18 @@ def answer_tokens(
 
     :raises ModelError: if both answers begin with the same token
     """
-    ids = {}
-    for label in (1, 0):
-        whole, border = encode_answer(
-            _EXAMPLE, label=label, prompt=prompt, tokenizer=tokenizer, is_chat=is_chat
-        )
-        ids[label] = whole[border]
-    if ids[1] == ids[0]:
+    encoded = encode_answers(
+        [_EXAMPLE] * 2, labels=(1, 0), prompts=[prompt] * 2, tokenizer=tokenizer, is_chat=is_chat
+    )
+    true_id, false_id = (whole[border] for whole, border in encoded)
+    if true_id == false_id:
         raise ModelError(
             f"Tokenizer {tokenizer.name_or_path}",
-            found=f"the same first token ({ids[1]}) for both answers after the prompt {prompt.name!r}",
+            found=f"the same first token ({true_id}) for both answers after the prompt {prompt.name!r}",
             expected="answers that differ in their first token",
             remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
         )
-    return AnswerTokens(true_id=ids[1], false_id=ids[0])
+    return AnswerTokens(true_id=true_id, false_id=false_id)
 
 
 def _render(

@@ -48,14 +48,12 @@ def fetch(
     name: str,
     revision: str,
     token: str | None = None,
-    cache: Path | None = None,
     card_bytes: int | None = None,
 ) -> Path:
     """Return the folder with the files of a commit; it bears the commit's name.
 
     :param name: name of the model in the study file
     :param revision: a commit, or a branch that is resolved now
-    :param cache: the hub's cache folder; its default by default
     :param card_bytes: memory of the CUDA card; None where there is none, then nothing is asked of it
     :raises ModelError: if there is no such model or revision, access is not granted, the hub can't be reached, or
         the disk or the card is too small
@@ -63,7 +61,6 @@ def fetch(
     wanted: dict[str, Any] = {
         "repo_id": spec.repo_id,
         "revision": revision,
-        "cache_dir": cache,
         "allow_patterns": [*FILES, *PICKLED],
         "ignore_patterns": ["*/*"],
     }
@@ -78,18 +75,18 @@ def fetch(
         wanted |= {"revision": listed[0].commit_hash if listed else revision, "token": token}
         lacking = [file for file in files if file.will_download]
         if lacking:
-            _refuse_small_disk(lacking, spec=spec, name=name, cache=cache)
+            _refuse_small_disk(lacking, spec=spec, name=name)
             _refuse_small_card(wanted, spec=spec, name=name, card_bytes=card_bytes)
         return Path(snapshot_download(**wanted | {"allow_patterns": [file.filename for file in files]}))
     except (httpx.HTTPError, HFValidationError, XetDownloadError, OSError) as error:
         raise _told(error, spec=spec, name=name, revision=revision) from error
 
 
-def cached(repo_id: str, *, revision: str, cache: Path | None = None) -> Path | None:
+def cached(repo_id: str, *, revision: str) -> Path | None:
     """Return the folder of a commit (or branch) in the local cache, without asking the hub; None if it lacks files."""
     try:
         found = snapshot_download(
-            repo_id, revision=revision, cache_dir=cache, allow_patterns=list(FILES), ignore_patterns=["*/*"],
+            repo_id, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"],
             local_files_only=True,
         )  # fmt: skip
     except (LocalEntryNotFoundError, HFValidationError):
@@ -120,9 +117,9 @@ def weight_files(folder: Path) -> list[Path]:
     return []
 
 
-def cache_folder(cache: Path | None = None) -> Path:
+def cache_folder() -> Path:
     """Return the folder in which the hub's library keeps what it fetched."""
-    return cache or Path(huggingface_hub.constants.HF_HUB_CACHE)
+    return Path(huggingface_hub.constants.HF_HUB_CACHE)
 
 
 def free_disk(folder: Path) -> int:
@@ -151,9 +148,9 @@ def _without_second_form(files: Sequence[Any]) -> list[Any]:
     return [file for file in files if not file.filename.startswith("pytorch_model")]
 
 
-def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str, cache: Path | None) -> None:
+def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str) -> None:
     needed = sum(file.file_size or 0 for file in lacking)
-    folder = cache_folder(cache)
+    folder = cache_folder()
     free = free_disk(folder)
     if needed + _SPARE_DISK > free:
         raise hub_error(

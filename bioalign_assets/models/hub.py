@@ -36,7 +36,6 @@ def resolve_hub_model(
     *,
     name: str,
     token: str | None = None,
-    cache: Path | None = None,
     commit: str | None = None,
     card_bytes: int | None = None,
 ) -> ResolvedModel:
@@ -48,7 +47,6 @@ def resolve_hub_model(
 
     :param name: name of the model in the study file
     :param token: login of the hub, for models behind a licence
-    :param cache: the hub's cache folder; its default by default
     :param commit: where the model was recorded to stand (:func:`recorded_commit`)
     :param card_bytes: memory of the CUDA card; None where there is none, then nothing is asked of it
     :raises ModelError: if there is no such model or revision, access is not granted, the hub can't be reached,
@@ -57,9 +55,7 @@ def resolve_hub_model(
     """
     if spec.repo_id is None:
         raise ValueError(f"{name} is no published model")
-    folder = fetch(
-        spec, name=name, revision=commit or spec.revision, token=token, cache=cache, card_bytes=card_bytes
-    )
+    folder = fetch(spec, name=name, revision=commit or spec.revision, token=token, card_bytes=card_bytes)
     return _describe(folder, spec=spec, name=name)
 
 

@@ -1,33 +1,94 @@
-"""How much memory a device has, and how much of it is free."""
+"""How much memory a device has, and whether a model has room in it, told before it is loaded.
 
+What a model needs is estimated in ``needs.py``. torch is imported when it is asked: a check-up of the machine is not to
+wait for it.
+"""
+
+import gc
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
+from bioalign_assets.models.architecture import Architecture
+from bioalign_assets.models.needs import refuse_too_little, scoring_bytes
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["free_memory", "total_memory"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["free_memory", "refuse_small_device", "refuse_to_score", "total_memory"]
 
 _MEMINFO = Path("/proc/meminfo")
 
 
-def free_memory(device: torch.device) -> int | None:
+def free_memory(device: "torch.device") -> int | None:
     """Return the bytes that can still be had on a device; None where the system does not tell.
 
     On a card that is what the driver calls free and what torch holds in reserve without using it; on a CPU, what
     Linux can give without swapping (``MemAvailable``).
     """
+    import torch
+
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     return _meminfo("MemAvailable")
 
 
-def total_memory(device: torch.device) -> int | None:
+def total_memory(device: "torch.device") -> int | None:
     """Return the bytes that a device has in all; None where the system does not tell."""
+    import torch
+
     if device.type == "cuda":
-        properties: Any = torch.cuda.get_device_properties(device)
-        return int(properties.total_memory)
+        return int(torch.cuda.get_device_properties(device).total_memory)
     return _meminfo("MemTotal")
+
+
+def refuse_small_device(
+    resolved: ResolvedModel,
+    *,
+    spec: ModelSpec,
+    warehouse: Path,
+    what: str,
+    needed: Callable[[Architecture, int, bool], int],
+) -> None:
+    """Raise if the device has less free memory than something needs; a shape that is not known passes.
+
+    :param what: the model, and what is to be done with it
+    :param needed: bytes, from the model's shape, the bytes of a number, and whether the device is a card
+    :raises ModelError: if it has less, or the model's files are gone
+    """
+    import torch
+
+    from bioalign_assets.models.loading import compute_dtype, default_device
+
+    folder = resolved.folder(warehouse=warehouse)
+    shape = Architecture.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    if shape is None:
+        return
+    device = default_device()
+    on_card = device.type == "cuda"
+    if on_card:  # the model before may be held by a cycle of references, and its memory by torch
+        gc.collect()
+        torch.cuda.empty_cache()
+    refuse_too_little(
+        what,
+        needed=needed(shape, compute_dtype(spec, device=device).itemsize, on_card),
+        there=free_memory(device),
+        place="the CUDA card, free now" if on_card else "this machine, free now",
+    )
+
+
+def refuse_to_score(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> None:
+    """Raise if the device has too little free memory for answers and embeddings."""
+    refuse_small_device(
+        resolved, spec=spec, warehouse=warehouse, what=f"Asking {resolved.model}",
+        needed=lambda shape, width, on_card: scoring_bytes(
+            shape, is_nf4=resolved.quantisation == "nf4", width=width, on_card=on_card
+        ),
+    )  # fmt: skip
 
 
 def _meminfo(name: str) -> int | None:

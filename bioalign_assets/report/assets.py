@@ -14,15 +14,16 @@ from dagster_duckdb import DuckDBResource
 from bioalign_assets.evaluation.figures import tsne_pair
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.report.figures import leaderboard_figure
-from bioalign_assets.report.model_figures import loss_curves
 from bioalign_assets.report.page import study_page
 from bioalign_assets.report.picture_sections import comparison_pictures
 from bioalign_assets.report.publish import newest_page, publish
-from bioalign_assets.report.seeds import METRIC_TABLES, pooled_seeds, seed_groups, stored_figures
+from bioalign_assets.report.seeds import pooled_seeds, seed_groups
+from bioalign_assets.report.tables import METRIC_TABLES, stored_figures
 from bioalign_assets.report.tables import improvements as improvements_table
 from bioalign_assets.report.tables import leaderboard as leaderboard_table
 from bioalign_assets.study import UNTUNED, Study
 from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
+from bioalign_assets.training.figures import loss_curves
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES

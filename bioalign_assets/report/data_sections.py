@@ -7,12 +7,13 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.curation.fairness_figures import frequencies, unseen_parts
 from bioalign_assets.curation.figures import (
     class_balance,
     evidence_per_positive,
+    frequencies,
     most_frequent_entities,
     text_lengths_by_label,
+    unseen_parts,
 )
 from bioalign_assets.report.blocks import Album, Block, Cell, Details, Link, Section, Table, Text
 from bioalign_assets.report.reading import Reading

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 
 from bioalign_assets.evaluation.figures import confusion_matrix, tsne_pair
 from bioalign_assets.report.blocks import Album, Block, Details, Section, Text
-from bioalign_assets.report.model_figures import COMPARED, by_model, improvement_bars, loss_curves
+from bioalign_assets.report.figures import COMPARED, by_model, improvement_bars
 from bioalign_assets.report.reading import Reading
 from bioalign_assets.report.score_sections import HEADLINE
-from bioalign_assets.report.seeds import METRIC_TABLES
+from bioalign_assets.report.tables import METRIC_TABLES
 from bioalign_assets.study import UNTUNED
+from bioalign_assets.training.figures import loss_curves
 from bioalign_assets.warehouse.groups import grouped
 
 __all__ = ["MOST_OF_A_KIND", "comparison_pictures", "picture_section"]

@@ -6,7 +6,6 @@ A single training tells what one seed gave. Here is how far seeds differ, and ho
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,16 +15,8 @@ from bioalign_assets.evaluation.metric import METRICS
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["METRIC_TABLES", "pooled_seeds", "seed_groups", "stored_figures"]
+__all__ = ["pooled_seeds", "seed_groups"]
 
-METRIC_TABLES: tuple[str, ...] = tuple(
-    name
-    for name, schema in TABLES.items()
-    if schema.room == "evaluation"
-    and schema.partitioned_by == "variant"
-    and {"metric", "scope"} <= set(schema.by_name)
-)
-"""The tables that hold figures of variants."""
 _BY = ("model", "test_set", "prompt", "scope", "metric")
 _TAIL = 0.975
 
@@ -47,13 +38,6 @@ def seed_groups(experiments: Mapping[str, ExperimentSpec]) -> dict[str, tuple[st
             alike.setdefault(rest, {}).setdefault(spec.seed, name)
     groups = [tuple(by_seed[seed] for seed in sorted(by_seed)) for by_seed in alike.values()]
     return {names[0]: names for names in groups if len(names) > 1}
-
-
-def stored_figures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Return the rows of all ``METRIC_TABLES``, with the columns that they share."""
-    columns = "model, experiment, test_set, prompt, scope, metric, value, ci_low, ci_high, n"
-    union = " UNION ALL ".join(f"SELECT {columns} FROM {name}" for name in METRIC_TABLES)  # noqa: S608
-    return connection.sql(union).to_arrow_table()
 
 
 def pooled_seeds(figures: pa.Table, *, groups: Mapping[str, Sequence[str]]) -> pa.Table:

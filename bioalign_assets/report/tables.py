@@ -12,23 +12,29 @@ import duckdb
 import pyarrow as pa
 
 from bioalign_assets.errors import StudyError, WarehouseError
+from bioalign_assets.study import UNTUNED
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["UNTUNED", "Role", "improvements", "leaderboard"]
-
-UNTUNED = "untuned"  # the experiment that trains nothing
+__all__ = ["METRIC_TABLES", "Role", "improvements", "leaderboard", "stored_figures"]
 
 Role = Literal["tuned", "benchmark"]
 
-_METRIC_TABLES = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
+METRIC_TABLES: tuple[str, ...] = tuple(
+    name
+    for name, schema in TABLES.items()
+    if schema.room == "evaluation"
+    and schema.partitioned_by == "variant"
+    and {"metric", "scope"} <= set(schema.by_name)
+)
+"""The tables that hold figures of variants."""
 
 _IMPROVEMENTS = f"""
 WITH figures AS (
     {
     " UNION ALL BY NAME ".join(
-        f"SELECT * FROM evaluation.{name} WHERE scope = 'sample' "
+        f"SELECT * FROM {name} WHERE scope = 'sample' "
         "AND coalesce(list_contains($variants::VARCHAR[], variant), true)"
-        for name in _METRIC_TABLES
+        for name in METRIC_TABLES
     )
 }
 ),
@@ -247,6 +253,13 @@ def leaderboard(
             remedy="Name the model in the study file, or take its rows out of the warehouse.",
         )
     return board
+
+
+def stored_figures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the rows of all ``METRIC_TABLES``, with the columns that they share."""
+    columns = "model, experiment, test_set, prompt, scope, metric, value, ci_low, ci_high, n"
+    union = " UNION ALL ".join(f"SELECT {columns} FROM {name}" for name in METRIC_TABLES)  # noqa: S608
+    return connection.sql(union).to_arrow_table()
 
 
 def _query(

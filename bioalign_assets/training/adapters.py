@@ -8,11 +8,19 @@ import pyarrow as pa
 from peft import PeftModel
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.models.backends.choose import backend_of
 from bioalign_assets.models.loading import LoadedModel
-from bioalign_assets.training.provenance import AdapterProvenance, stored_provenance, verify_provenance
+from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.provenance import (
+    AdapterProvenance,
+    expected_provenance,
+    stored_provenance,
+    verify_provenance,
+)
 from bioalign_assets.warehouse.hashing import files_sha256
 
-__all__ = ["adapter_row", "adapter_sha256", "verify_adapter", "with_adapter"]
+__all__ = ["adapter_row", "adapter_sha256", "load_variant", "verify_adapter", "with_adapter"]
 
 
 def adapter_row(adapters: pa.Table, *, variant: str) -> dict[str, Any]:
@@ -64,3 +72,28 @@ def with_adapter(loaded: LoadedModel, *, folder: Path) -> LoadedModel:
     """Return a base model with an adapter on it, for inference; ``loaded`` itself now bears it as well."""
     model = PeftModel.from_pretrained(loaded.model, folder)
     return replace(loaded, model=model.eval())
+
+
+def load_variant(
+    variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, adapter: pa.Table, warehouse: Path
+) -> LoadedModel:
+    """Return a variant's model in memory, ready for inference: the base model, with its adapter where it is tuned.
+
+    :param base: rows of ``models.base``, with the variant's model
+    :param pairs: rows of ``curation.pairs``, with at least the dataset that the variant is trained on
+    :param adapter: rows of ``training.adapter``, with the variant's
+    :param warehouse: folder of the warehouse
+    :raises ModelError: if the model or its adapter was not materialised, is gone, or is not what was recorded
+    :raises ProvenanceError: if the adapter does not belong to the present base, dataset or settings
+    """
+    folder = None
+    if study.training_dataset(variant) is not None:
+        folder = verify_adapter(
+            adapter_row(adapter, variant=variant.key),
+            warehouse=warehouse,
+            expected=expected_provenance(variant, study=study, base=base, pairs=pairs),
+        )
+    resolved = ResolvedModel.from_table(base, model=variant.model)
+    spec = study.models[variant.model]
+    loaded = backend_of(spec).for_inference(resolved, spec=spec, warehouse=warehouse)
+    return loaded if folder is None else with_adapter(loaded, folder=folder)

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from bioalign_assets.models.backends.choose import backend_of, refuse_absent_unsloth
 from bioalign_assets.models.backends.own_process import run_in_own_process
-from bioalign_assets.models.fits import refuse_small_device
+from bioalign_assets.models.memory import refuse_small_device
 from bioalign_assets.models.needs import TrainingLoad, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.experiments import ExperimentSpec

@@ -25,6 +25,7 @@ from bioalign_assets.models.backends.base import Backend
 from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.training.adapters import adapter_sha256
 from bioalign_assets.training.checkpoints import Checkpoints
 from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
 from bioalign_assets.training.log import log_table, resumed_after
@@ -32,7 +33,6 @@ from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 from bioalign_assets.training.trainer import build_trainer, is_packed, passes_of
 from bioalign_assets.warehouse.atomic import publish_directory
-from bioalign_assets.warehouse.hashing import files_sha256
 
 __all__ = ["Training", "lora_targets", "train_adapter"]
 
@@ -177,17 +177,10 @@ def _train(
             train_on(trainer, session=session, checkpoints=checkpoints)
             trained.eval()
             _refuse_broken(trained, name=name)
-            sha256 = ""
-
-            def save(folder: Path) -> str:
-                nonlocal sha256
-                sha256 = _save(trained, folder=folder)
-                return sha256
-
-            folder = publish_directory(adapters, save)
+            folder = publish_directory(adapters, lambda folder: _save(trained, folder=folder))
         return Training(
             folder=folder,
-            sha256=sha256,
+            sha256=folder.name,
             trainable_parameters=sum(p.numel() for p in trained.parameters() if p.requires_grad),
             steps=trainer.state.global_step,
             samples=_samples_seen(
@@ -223,4 +216,4 @@ def _save(model: PeftModel, *, folder: Path) -> str:
     config["target_modules"] = sorted(config["target_modules"])  # written from a set, in any order
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "README.md").unlink(missing_ok=True)  # a template about the base model's path
-    return files_sha256([p for p in folder.rglob("*") if p.is_file()], root=folder)
+    return adapter_sha256(folder)

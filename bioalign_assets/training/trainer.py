@@ -5,18 +5,21 @@ float32 for each of them; it also measures entropy and accuracy over the vocabul
 packed row says at which tokens to predict, so the model's own loss runs its head there alone.
 """
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
-from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PrinterCallback, Trainer
+from tqdm import tqdm
+from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.study.experiments import ExperimentSpec
-from bioalign_assets.training.callbacks import ProgressBar, StopOnNaN
+from bioalign_assets.terminal import terminal
+from bioalign_assets.training.failures import broken
 from bioalign_assets.training.packing import (
     MOST_SAMPLES_IN_A_ROW,
     SharedPrefixCollator,
@@ -25,12 +28,60 @@ from bioalign_assets.training.packing import (
     takes_places,
 )
 
-__all__ = ["PackedTrainer", "build_trainer", "is_packed", "passes_of"]
+__all__ = ["PackedTrainer", "ProgressBar", "StopOnNaN", "build_trainer", "is_packed", "passes_of"]
 
 # transformers' "constant" would leave out the warm-up that the settings ask for
 _SCHEDULES = {"constant": "constant_with_warmup"}
 _LOGGED_POINTS = 100
 """A loss curve has at most about this many points."""
+
+
+class ProgressBar(TrainerCallback):
+    """One bar for the whole training with the newest loss, on a terminal; nothing elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: tqdm[Never] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
+        """Begin at the step that is done, of those that the trainer plans."""
+        self._bar = tqdm(
+            desc=f"training {self._name}", unit="step", file=terminal(), disable=None, leave=False,
+            initial=state.global_step, total=state.max_steps,
+        )  # fmt: skip
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
+        """Count one optimiser step."""
+        if self._bar is not None:
+            self._bar.update(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002 - transformers' form
+        """Show the newest loss."""
+        if self._bar is not None and logs and "loss" in logs:
+            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - transformers' form
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class StopOnNaN(TrainerCallback):
+    """End a training whose loss is no number, instead of finishing a useless adapter.
+
+    It needs ``logging_nan_inf_filter=False``: by default the trainer logs such a loss as 0.
+    """
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002 - transformers' form
+        """Look at the loss of the steps since the last log.
+
+        :raises ModelError: if it is not finite
+        """
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(float(loss)):
+            raise broken(
+                f"Training at step {state.global_step}", found=f"the loss {loss}", expected="a finite loss"
+            )
 
 
 class PackedTrainer(SFTTrainer):

@@ -8,11 +8,25 @@ import numpy as np
 import pyarrow as pa
 
 from bioalign_assets.curation.dataset import build_dataset
+from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
 
 SCHEMA = TABLES["ctd.associations"].arrow
 CLASSES = TABLES["curation.disease_classes"].arrow
 RELEASE = "ctd/CTD_curated_genes_diseases.2025-08-27.csv"
+
+
+def spec_of(sampler="stable", *, split="pair", negatives="uniform", **more):
+    """The specification of a dataset, named by what makes it."""
+    return DatasetSpec(
+        **{
+            "name": f"{sampler}-{split}-{negatives}",
+            "sampler": sampler,
+            "split": split,
+            "negatives": negatives,
+            **more,
+        }
+    )
 
 
 def associations(rows):

@@ -19,8 +19,8 @@ def draw_one_by_one(genes, diseases, *, texts, count, generator):
     return drawn
 
 
-def paper_split(associations, *, seed, split, share):
-    """Return train and test rows (gene, disease, text, PubMed ids, label) as the paper's files hold them."""
+def paper_splits(associations, *, seed, test_share, held_out_share):
+    """Return train and test rows (gene, disease, text, PubMed ids, label) as the paper's files hold them, by split."""
     rows = associations.to_pylist()
     positives = dict.fromkeys(
         (row["gene_symbol"], row["disease_name"], "|".join(row["pubmed_ids"]))
@@ -36,18 +36,18 @@ def paper_split(associations, *, seed, split, share):
     records += [(gene, disease, text_of(gene, disease), "", 0) for gene, disease in negatives]
     frame = pd.DataFrame(records, columns=["gene", "disease", "text", "pubmed", "label"])
     frame = frame.sample(frac=1, random_state=seed).reset_index(drop=True)
-    if split == "pair":
-        train, test = train_test_split(frame, test_size=share, stratify=frame["label"], random_state=seed)
-    else:
-        held_genes = generator.choice(genes, size=int(len(genes) * share), replace=False)
-        held_diseases = generator.choice(diseases, size=int(len(diseases) * share), replace=False)
-        is_test = frame["gene"].isin(held_genes) | frame["disease"].isin(held_diseases)
-        train, test = frame[~is_test], frame[is_test]
-    return [[tuple(row) for row in part.to_numpy().tolist()] for part in (train, test)]
+    by_pair = train_test_split(frame, test_size=test_share, stratify=frame["label"], random_state=seed)
+    held_genes = generator.choice(genes, size=int(len(genes) * held_out_share), replace=False)
+    held_diseases = generator.choice(diseases, size=int(len(diseases) * held_out_share), replace=False)
+    is_test = frame["gene"].isin(held_genes) | frame["disease"].isin(held_diseases)
+    return {
+        split: [[tuple(row) for row in part.to_numpy().tolist()] for part in parts]
+        for split, parts in (("pair", by_pair), ("entity", (frame[~is_test], frame[is_test])))
+    }
 
 
 def rows_of(pairs, split):
-    """The rows of one split of ``curation.pairs``, by row_number, in the form of ``paper_split``."""
+    """The rows of one split of ``curation.pairs``, by row_number, in the form of ``paper_splits``."""
     rows = sorted(
         (row for row in pairs.to_pylist() if row["split"] == split), key=lambda row: row["row_number"]
     )

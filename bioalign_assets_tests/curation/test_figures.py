@@ -1,45 +1,48 @@
 import io
+from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.curation.figures import (
-    FIGURES,
     class_balance,
     evidence_per_positive,
+    frequencies,
     most_frequent_entities,
+    rows_by_class,
     text_lengths_by_label,
+    unseen_parts,
 )
 from bioalign_assets.curation.profile import evidence_counts, most_frequent
-from bioalign_assets.study.datasets import DatasetSpec
-from bioalign_assets_tests.curation.helpers import associations
+from bioalign_assets.curation.promises import unmatched
+from bioalign_assets.curation.splits import UNSEEN
+from bioalign_assets.plotting import MAX_PNG_BYTES, png
+from bioalign_assets_tests.curation.helpers import associations, build, classes_of, spec_of
+
+OF_THE_PAPER = pytest.mark.parametrize(
+    "draw", [class_balance, text_lengths_by_label, most_frequent_entities, evidence_per_positive]
+)
+HELD = spec_of(split="entity", held_out_share=0.3)
 
 
 @pytest.fixture(scope="module")
 def pairs(small):
-    return build_dataset(small, spec=DatasetSpec(name="published", sampler="published", split="entity"))
+    return build(small, spec=spec_of("published", split="entity", name="published"))
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+@OF_THE_PAPER
 def test_figures_say_what_they_show(pairs, draw):
     figure = draw(pairs)
     titles = [axes.get_title() for axes in figure.axes] + [figure.get_suptitle()]
     assert any('dataset "published"' in title for title in titles)
     assert all(axes.get_title() and axes.get_xlabel() for axes in figure.axes)
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    assert file.getvalue().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+@OF_THE_PAPER
 def test_a_dataset_without_evidence_and_with_odd_names_is_drawn(draw):
     rows = [("$A$", "Long name " * 12), ("B_{x}", "$y^2$"), ("β", "z")]
-    odd = build_dataset(
-        associations(rows), spec=DatasetSpec(name="odd", sampler="published", split="pair", test_share=0.4)
-    )
+    odd = build(associations(rows), spec=spec_of("published", test_share=0.4))
     draw(odd).savefig(io.BytesIO(), format="svg")
 
 
@@ -83,10 +86,75 @@ def test_evidence_points_are_the_counts(pairs):
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
-def test_drawing_leaves_the_table_alone(pairs):
-    before = pairs.slice(0)
-    for draw in FIGURES.values():
-        draw(pairs)
-    assert pairs.equals(before)
-    assert isinstance(pairs["label"], pa.ChunkedArray)
-    assert pc.sum(pairs["label"]).as_py() == 600
+# --- how fair the negatives are ---
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [spec_of("published"), spec_of(negatives="degree-matched"), spec_of(negatives="same-class"), HELD],
+    ids=lambda spec: spec.name,
+)
+def test_every_name_stands_at_its_two_counts(small, spec):
+    pairs = build(small, spec=spec)
+    figure = frequencies(pairs)
+    train = pairs.filter(pc.equal(pairs["split"], "train"))
+    for axes, column in zip(figure.axes, ("gene_symbol", "disease_name"), strict=True):
+        (dots,) = axes.collections
+        counts = Counter(zip(train[column].to_pylist(), train["label"].to_pylist(), strict=True))
+        expected = {(counts[name, 1], counts[name, 0]) for name, _ in counts}
+        assert set(map(tuple, dots.get_offsets().data.astype(int).tolist())) == expected
+        assert f"{unmatched(train, column=column):,} of" in axes.get_title()
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        if spec.negatives == "degree-matched":
+            assert (dots.get_offsets()[:, 0] == dots.get_offsets()[:, 1]).all()
+    assert f'dataset "{spec.name}"' in figure.get_suptitle()
+    if spec == HELD:
+        assert len(png(figure)) < MAX_PNG_BYTES
+
+
+def test_bars_of_the_unseen_are_the_counts(small):
+    pairs = build(small, spec=HELD)
+    axes = unseen_parts(pairs).axes[0]
+    rows = pairs.to_pylist()
+    assert [bar.get_height() for bar in axes.patches] == [
+        sum((row["unseen"], row["label"]) == (kind, label) for row in rows)
+        for label in (1, 0)
+        for kind in UNSEEN
+    ]
+    assert f"{sum(row['split'] == 'test' for row in rows):,} of 1,200 rows" in axes.get_title()
+
+
+def test_bars_of_the_classes_are_the_counts(small):
+    pairs = build(small, spec=spec_of(negatives="same-class", name="classed"))
+    lacking = sorted(set(small["disease_id"].to_pylist()))[:3]
+    classes = classes_of(small, dataset="classed", without=lacking)
+    axes = rows_by_class(pairs, classes=classes).axes[0]
+    of_disease = {}
+    for row in classes.to_pylist():
+        of_disease.setdefault(row["disease_id"], set()).add(row["disease_class"])
+    names = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert set(names) == {"Class 0", "Class 1", "Class 2", "Class 3", "(no class)"}
+    widths = np.array([bar.get_width() for bar in axes.patches]).reshape(2, -1)
+    for label, counts in zip((1, 0), widths.tolist(), strict=True):
+        for name, count in zip(names, counts, strict=True):
+            assert count == sum(
+                row["label"] == label and name in of_disease.get(row["disease_id"], {"(no class)"})
+                for row in pairs.to_pylist()
+            )
+    totals = widths.sum(axis=0)
+    assert (np.diff(totals) <= 0).all()
+
+
+def test_a_dollar_in_a_class_is_a_dollar(small):
+    pairs = build(small, spec=spec_of(negatives="same-class", name="classed"))
+    classes = classes_of(small, dataset="classed")
+    names = pc.replace_substring(classes["disease_class"], "Class", "$Class$")
+    rows_by_class(pairs, classes=classes.set_column(2, "disease_class", names)).savefig(
+        io.BytesIO(), format="svg"
+    )
+
+
+def test_a_split_without_training_rows_is_drawn(small):
+    pairs = build(small, spec=spec_of("published"))
+    frequencies(pairs.filter(pc.equal(pairs["split"], "test"))).savefig(io.BytesIO(), format="svg")

@@ -15,8 +15,6 @@ from bioalign_assets.curation.prompts import (
     PROMPTS,
     VARIED_PROMPTS,
     Prompt,
-    training_prompt,
-    unseen_prompt,
     varied_prompt,
 )
 
@@ -28,7 +26,7 @@ IDS = pair_ids([f"G{n}" for n in range(4000)], ["Asthma"] * 4000)
 
 
 def test_training_prompt_has_the_alpaca_form():
-    preamble, instruction, given_text, response = training_prompt(TEXT).split("### ")
+    preamble, instruction, given_text, response = PROMPTS["training"].render(TEXT).split("### ")
     assert preamble.startswith("Below is an instruction")
     assert preamble.endswith("\n\n")
     assert instruction == (
@@ -39,7 +37,7 @@ def test_training_prompt_has_the_alpaca_form():
 
 
 def test_unseen_prompt():
-    assert unseen_prompt(TEXT) == (
+    assert PROMPTS["unseen"].render(TEXT) == (
         "Is this statement true or false? Answer with one word.\nTNF is associated with Asthma\nAnswer:"
     )
 
@@ -53,13 +51,11 @@ def test_answers_follow_as_the_prompt_says():
 
 
 @EVERY
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(text=st.text(min_size=1).filter(str.strip))
 def test_a_statement_stands_in_the_prompt_as_it_is(prompt, text):
-    rendered = prompt.render(text)
     before, after = prompt.template.split("{text}")
-    assert rendered == before + text + after
-    assert rendered.startswith(prompt.shared_prefix)
+    assert prompt.render(text) == before + text + after
 
 
 @EVERY
@@ -94,11 +90,14 @@ def test_an_answer_prefix_is_nothing_or_a_space():
         Prompt(name="a", template="{text}", answer_prefix="\n")
 
 
+@pytest.fixture(scope="module", params=["mistral-7b-instruct-v0.3", "phi-3-mini-4k-instruct"])
+def tokenizer(request, real_data):
+    return Tokenizer.from_file(str(real_data / "tokenizers" / request.param / "tokenizer.json"))
+
+
 @EVERY
-@pytest.mark.parametrize("model", ["mistral-7b-instruct-v0.3", "phi-3-mini-4k-instruct"])
-def test_real_tokenizers_cut_between_prompt_and_answer(real_data, prompt, model):
+def test_real_tokenizers_cut_between_prompt_and_answer(tokenizer, prompt):
     """The border must be a border of tokens, and the answers must differ in the first token after it."""
-    tokenizer = Tokenizer.from_file(str(real_data / "tokenizers" / model / "tokenizer.json"))
     asked = tokenizer.encode(prompt.render(TEXT)).ids
     first = set()
     for label in ANSWERS:
@@ -144,7 +143,7 @@ def test_varied_templates_are_unlike_each_other():
 
 
 def test_statement_and_question_come_first_last_and_between():
-    before = [len(prompt.shared_prefix) for prompt in VARIED_PROMPTS.values()]
+    before = [prompt.template.index("{text}") for prompt in VARIED_PROMPTS.values()]
     assert min(before) == 0
     assert max(before) > 60
     assert sum("?" in prompt.template for prompt in VARIED_PROMPTS.values()) >= 2

@@ -13,7 +13,7 @@ from rich.console import Console
 from bioalign_assets.cli import cli
 from bioalign_assets.doctor import machine as looking
 from bioalign_assets.doctor.checkup import check_up
-from bioalign_assets.doctor.shown import checkup_shown
+from bioalign_assets.doctor.output import checkup_for_terminal
 from bioalign_assets.models import fetching
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
@@ -187,7 +187,7 @@ def test_a_library_that_can_not_quantise_is_told(tmp_path, monkeypatch):
 def test_it_reads_well_in_a_narrow_and_in_a_wide_terminal(tmp_path, width):
     checkup = checkup_of("paper", tmp_path)
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(checkup_shown(checkup))
+    console.print(checkup_for_terminal(checkup))
     shown = console.export_text()
     assert max(map(len, shown.splitlines())) <= width
     for model in checkup.models:

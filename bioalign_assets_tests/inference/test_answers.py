@@ -5,13 +5,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
 
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import ModelError
+from bioalign_assets.inference import prompting
 from bioalign_assets.inference.answers import ANSWER_LENGTH, ask, predicted_label
+from bioalign_assets.inference.embeddings import embed
+from bioalign_assets.inference.scoring import p_true
 from bioalign_assets.models.answer_tokens import answer_tokens
 from bioalign_assets.training.adapters import with_adapter
-from bioalign_assets.training.qlora import train_adapter
 from bioalign_assets_tests import tiny_models
 
 TEXTS = [*tiny_models.statements(13), "A", " and ".join(tiny_models.DISEASES * 2)]
@@ -23,52 +26,39 @@ def prompt(request):
     return request.param
 
 
-def logits_of(text, loaded):
-    """One forward pass over one text, as the tokenizer gives it: the definition."""
-    batch = loaded.tokenizer(text, return_tensors="pt")
-    with torch.inference_mode():
-        return loaded.model(**batch).logits[0, -1].double()
+def one_alone(text, loaded, ids):
+    """The definition: greedy, token by token, without padding or cache.
 
-
-def naive_p_true(text, loaded, ids):
-    two = logits_of(text, loaded)[[ids.false_id, ids.true_id]]
-    return float(torch.softmax(two, dim=0)[1])
-
-
-def naive_answer(text, loaded):
-    """Greedy, token by token, without a cache; and the smallest lead of the winner over the second."""
-    ids = loaded.tokenizer(text)["input_ids"]
-    new, lead = [], np.inf
+    Return p_true, the answer, and by how much its tokens lead over the second best.
+    """
+    tokens = loaded.tokenizer(text)["input_ids"]
+    new, lead, p_true = [], np.inf, None
     for _ in range(ANSWER_LENGTH):
         with torch.inference_mode():
-            logits = loaded.model(input_ids=torch.tensor([ids + new])).logits[0, -1]
+            logits = loaded.model(input_ids=torch.tensor([tokens + new])).logits[0, -1]
+        if p_true is None:
+            p_true = float(torch.softmax(logits[[ids.false_id, ids.true_id]].double(), dim=0)[1])
         best = logits.topk(2).values
         lead = min(lead, float(best[0] - best[1]))
         new.append(int(logits.argmax()))
         if new[-1] == loaded.tokenizer.eos_token_id:
             break
-    return loaded.tokenizer.decode(new, skip_special_tokens=True), lead
+    return p_true, loaded.tokenizer.decode(new, skip_special_tokens=True), lead
 
 
-def test_p_true_is_that_of_one_prompt_alone(loaded, prompt):
-    ids = answer_tokens(prompt, tokenizer=loaded.tokenizer)
-    expected = [naive_p_true(prompt.render(text), loaded, ids) for text in TEXTS]
-    for batch_size in (1, 4, 100):
-        found = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=batch_size)
-        assert found.p_true.dtype == np.float64
-        assert np.abs(found.p_true - expected).max() < 1e-4
-    assert np.ptp(expected) > 1e-3  # else order could not be told
-
-
-def test_answers_are_those_of_one_prompt_alone_but_for_ties(loaded, prompt):
+def test_answers_and_p_true_are_those_of_one_prompt_alone(loaded, prompt):
     found = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=6)
-    compared = 0
-    for text, answer in zip(TEXTS, found.answer, strict=True):
-        expected, lead = naive_answer(prompt.render(text), loaded)
-        if lead > 1e-4:
-            assert answer == expected
-            compared += 1
-    assert compared > len(TEXTS) / 2
+    ids = answer_tokens(prompt, tokenizer=loaded.tokenizer)
+    alone = [one_alone(prompt.render(text), loaded, ids) for text in TEXTS]
+    expected, answers, leads = zip(*alone, strict=True)
+    assert found.p_true.dtype == np.float64
+    assert np.abs(found.p_true - expected).max() < 1e-4
+    assert np.ptp(expected) > 1e-3  # else order could not be told
+    surely = np.array(leads) > 1e-4  # but for ties
+    assert surely.sum() > len(TEXTS) / 2
+    assert (np.array(found.answer) == answers)[surely].all()
+    assert found.predicted.dtype == np.int8
+    assert found.predicted.tolist() == [predicted_label(answer) for answer in found.answer]
 
 
 def test_order_is_restored(loaded, prompt):
@@ -83,12 +73,7 @@ def test_one_statement_and_none(loaded, prompt):
     assert (len(one.answer), one.predicted.shape, one.p_true.shape) == (1, (1,), (1,))
     none = ask([], prompt=prompt, loaded=loaded, batch_size=8)
     assert (none.answer, none.predicted.shape, none.p_true.shape) == ([], (0,), (0,))
-
-
-def test_predicted_follows_the_answer(loaded, prompt):
-    found = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=8)
-    assert found.predicted.dtype == np.int8
-    assert found.predicted.tolist() == [predicted_label(answer) for answer in found.answer]
+    assert p_true([], prompt=prompt, loaded=loaded, batch_size=8).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -105,68 +90,77 @@ def test_true_counts_wherever_it_stands(before, after):
     assert predicted_label(f"{before}true{after}") == 1
 
 
+# --- what a model brings with it does not matter ---
+
+UNSEEN = PROMPTS["unseen"]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return ask(TEXTS, prompt=UNSEEN, loaded=tiny_models.load("llama"), batch_size=4)
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_the_tokenizers_own_padding_side_does_not_matter(architecture, loaded, prompt, side):
-    other = tiny_models.load(architecture)
-    other.tokenizer.padding_side = side
-    expected = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=4)
-    found = ask(TEXTS, prompt=prompt, loaded=other, batch_size=4)
-    assert found.answer == expected.answer
-    assert (found.p_true == expected.p_true).all()
-    assert other.tokenizer.padding_side == side
+def test_the_tokenizers_own_padding_side_does_not_matter(plain, side):
+    loaded = tiny_models.load("llama")
+    loaded.tokenizer.padding_side = side
+    found = ask(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4)
+    assert found.answer == plain.answer
+    assert (found.p_true == plain.p_true).all()
+    assert loaded.tokenizer.padding_side == side
 
 
-def test_padding_with_the_end_of_text_changes_nothing(architecture, loaded, prompt):
-    other = tiny_models.load(architecture)
-    other.tokenizer.pad_token = other.tokenizer.eos_token
-    expected = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=4)
-    assert np.abs(ask(TEXTS, prompt=prompt, loaded=other, batch_size=4).p_true - expected.p_true).max() < 1e-6
+def test_padding_with_the_end_of_text_changes_nothing(plain):
+    loaded = tiny_models.load("llama")
+    loaded.tokenizer.pad_token = loaded.tokenizer.eos_token
+    found = ask(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4)
+    assert np.abs(found.p_true - plain.p_true).max() < 1e-6
 
 
-def test_chat_prompt_is_asked_inside_the_template(architecture, prompt):
+@pytest.mark.parametrize("way", ["shared", "whole"])
+def test_a_published_generation_config_does_not_reach_the_answers(monkeypatch, plain, way):
+    """Published models often ask for sampling, penalties or other lengths: answers stay greedy, p_true raw."""
+    monkeypatch.setattr(prompting, "way_to_ask", lambda *_, **__: way)
+    loaded = tiny_models.load("llama")
+    loaded.model.generation_config.update(do_sample=True, temperature=5.0, top_p=0.5, max_length=20)
+    found = ask(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4)
+    assert found.answer == plain.answer
+    assert np.abs(found.p_true - plain.p_true).max() < 1e-6
+
+
+def test_chat_prompt_is_asked_inside_the_template(architecture):
     loaded = tiny_models.load(architecture)
     loaded.tokenizer.chat_template = TEMPLATE
-    found = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=4, is_chat=True)
+    found = ask(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4, is_chat=True)
     # the tokenizer itself puts the start token that the template spells out
-    chats = [f"User: {prompt.render(text)}\nModel:\n" for text in TEXTS]
-    ids = answer_tokens(prompt, tokenizer=loaded.tokenizer, is_chat=True)
-    expected = [naive_p_true(chat, loaded, ids) for chat in chats]
+    chats = [f"User: {UNSEEN.render(text)}\nModel:\n" for text in TEXTS]
+    ids = answer_tokens(UNSEEN, tokenizer=loaded.tokenizer, is_chat=True)
+    expected = [one_alone(chat, loaded, ids)[0] for chat in chats]
     assert np.abs(found.p_true - expected).max() < 1e-4
-    plain = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=4)
+    plain = ask(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4)
     assert np.abs(found.p_true - plain.p_true).max() > 1e-3
+    scored = p_true(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4, is_chat=True)
+    assert np.abs(scored - found.p_true).max() < 1e-6
 
 
-def test_a_published_generation_config_does_not_reach_the_answers(architecture, loaded, prompt):
-    """Published models often ask for sampling, penalties or other lengths: answers stay greedy, p_true raw."""
-    other = tiny_models.load(architecture)
-    other.model.generation_config.update(do_sample=True, temperature=5.0, top_p=0.5, max_length=20)
-    expected = ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=4)
-    found = ask(TEXTS, prompt=prompt, loaded=other, batch_size=4)
-    assert found.answer == expected.answer
-    assert (found.p_true == expected.p_true).all()
-
-
+@pytest.mark.parametrize("ask_", [ask, p_true])
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_what_is_no_number_is_told(architecture, prompt, value):
-    loaded = tiny_models.load(architecture)
+def test_what_is_no_number_is_told(value, ask_):
+    loaded = tiny_models.load("llama")
     with torch.no_grad():
         loaded.model.model.norm.weight[3] = value
     with pytest.raises(ModelError, match=f"{len(TEXTS)} probabilities that are not numbers.*bfloat16"):
-        ask(TEXTS, prompt=prompt, loaded=loaded, batch_size=8)
+        ask_(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=8)
 
 
-def test_a_tuned_model_answers_through_its_adapter(tmp_path, architecture):
-    """Both body and answers see the adapter: the training moves p_true and the embeddings of the same base."""
-    from bioalign_assets.inference.embeddings import embed
-
-    base = tiny_models.load(architecture)
-    training = train_adapter(
-        tiny_models.training_rows(16), loaded=tiny_models.load(architecture), spec=tiny_models.experiment(),
-        adapters=tmp_path, name="x",
-    )  # fmt: skip
-    before = ask(TEXTS, prompt=PROMPTS["training"], loaded=base, batch_size=4).p_true
-    vectors = embed(TEXTS, loaded=base, batch_size=4)
-    tuned = with_adapter(base, folder=training.folder)
-    after = ask(TEXTS, prompt=PROMPTS["training"], loaded=tuned, batch_size=4).p_true
+def test_answers_scores_and_embeddings_go_through_the_adapter(tmp_path, architecture):
+    loaded = tiny_models.load(architecture)
+    settings = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(tiny_models.load(architecture).model, settings).save_pretrained(tmp_path)
+    before = ask(TEXTS, prompt=UNSEEN, loaded=loaded, batch_size=4).p_true
+    vectors = embed(TEXTS, loaded=loaded, batch_size=4)
+    tuned = with_adapter(loaded, folder=tmp_path)
+    after = ask(TEXTS, prompt=UNSEEN, loaded=tuned, batch_size=4).p_true
     assert np.abs(after - before).max() > 1e-3
+    assert np.abs(p_true(TEXTS, prompt=UNSEEN, loaded=tuned, batch_size=4) - after).max() < 1e-6
     assert np.abs(embed(TEXTS, loaded=tuned, batch_size=4) - vectors).max() > 1e-3

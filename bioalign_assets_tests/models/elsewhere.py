@@ -28,7 +28,8 @@ def die():
 
 def linger(*, sign):
     Path(sign).write_text(str(os.getpid()))
-    time.sleep(60)
+    while True:
+        time.sleep(60)
 
 
 if __name__ == "__main__":  # a parent that a test kills

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from bioalign_assets.curation.prompts import PROMPTS, Prompt
 from bioalign_assets.errors import ModelError
-from bioalign_assets.models.answer_tokens import AnswerTokens, answer_tokens, encode_answer, encode_prompt
+from bioalign_assets.models.answer_tokens import AnswerTokens, answer_tokens, encode_answers, encode_prompts
 from bioalign_assets_tests import tiny_models
 
 MISTRAL, PHI3 = "mistral-7b-instruct-v0.3", "phi-3-mini-4k-instruct"
@@ -26,20 +26,14 @@ CHAT = {
 }
 
 
-@pytest.fixture(scope="module", params=[AutoTokenizer, PreTrainedTokenizerFast])
-def loader(request):
-    """AutoTokenizer, as models are loaded, rebuilds the tokenizer by its class; the other reads it as it stands."""
-    return request.param
-
-
 @pytest.fixture(scope="module", params=[MISTRAL, PHI3])
 def name(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def real(loader, name, real_data):
-    return loader.from_pretrained(real_data / "tokenizers" / name)
+def real(name, real_data):
+    return AutoTokenizer.from_pretrained(real_data / "tokenizers" / name)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
@@ -60,31 +54,39 @@ def published_texts(real_data):
     return [row[column] for row in rows[::40]]
 
 
+def encoded(texts, label, prompt, tokenizer):
+    count = len(texts)
+    return encode_answers(texts, labels=[label] * count, prompts=[prompt] * count, tokenizer=tokenizer)
+
+
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_real_border_stands_for_every_published_statement(real, prompt, published_texts):
     ids = answer_tokens(prompt, tokenizer=real)
     assert len(published_texts) > 300
-    for text in published_texts:
-        for label, expected in ((1, ids.true_id), (0, ids.false_id)):
-            whole, border = encode_answer(text, label=label, prompt=prompt, tokenizer=real)
-            assert whole[:border] == encode_prompt(text, prompt=prompt, tokenizer=real)
+    befores = encode_prompts(published_texts, prompt=prompt, tokenizer=real)
+    for label, expected in ((1, ids.true_id), (0, ids.false_id)):
+        for before, (whole, border) in zip(
+            befores, encoded(published_texts, label, prompt, real), strict=True
+        ):
+            assert whole[:border] == before
             assert whole[border:] == [expected]  # each answer is one token
 
 
-def test_both_ways_to_load_a_real_tokenizer_cut_the_statements_alike(name, real_data, published_texts):
-    auto, as_it_stands = (
-        kind.from_pretrained(real_data / "tokenizers" / name)
-        for kind in (AutoTokenizer, PreTrainedTokenizerFast)
-    )
-    for text in published_texts[:150]:
-        assert auto(text)["input_ids"] == as_it_stands(text)["input_ids"]
+def test_what_is_loaded_cuts_the_statements_as_the_published_file(real, name, real_data, published_texts):
+    """AutoTokenizer, as models are loaded, rebuilds the tokenizer by its class; the other reads it as it stands."""
+    as_it_stands = PreTrainedTokenizerFast.from_pretrained(real_data / "tokenizers" / name)
+    prompts = [prompt.render(published_texts[0]) for prompt in PROMPTS.values()]
+    texts = [*prompts, *published_texts[:150]]
+    assert real(texts)["input_ids"] == as_it_stands(texts)["input_ids"]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_real_chat_form(real, name, prompt):
     real.chat_template = CHAT[name]
     try:
-        ids = encode_prompt("TNF is associated with Asthma", prompt=prompt, tokenizer=real, is_chat=True)
+        (ids,) = encode_prompts(
+            ["TNF is associated with Asthma"], prompt=prompt, tokenizer=real, is_chat=True
+        )
         rendered = real.decode(ids)
         found = answer_tokens(prompt, tokenizer=real, is_chat=True)
     finally:
@@ -114,13 +116,13 @@ def test_tiny_tokens_are_those_in_context(tiny, prompt):
     assert {found.true_id, found.false_id}.isdisjoint({other.true_id, other.false_id})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50).filter(str.strip))
 def test_tiny_border_stands_for_any_statement(tiny, text):
     for prompt in PROMPTS.values():
         ids = answer_tokens(prompt, tokenizer=tiny)
         for label, expected in ((1, ids.true_id), (0, ids.false_id)):
-            whole, border = encode_answer(text, label=label, prompt=prompt, tokenizer=tiny)
+            ((whole, border),) = encoded([text], label, prompt, tiny)
             assert whole[border] == expected
             assert whole[0] == tiny.bos_token_id
             assert tiny.decode(whole[border:]).strip() == ("true" if label else "false")
@@ -132,7 +134,7 @@ def test_tiny_chat_form(tiny, prompt):
         "{{ bos_token }}{% for m in messages %}User: {{ m['content'] }}\n{% endfor %}{{ 'Model:\n' }}"
     )
     try:
-        ids = encode_prompt("A is associated with B", prompt=prompt, tokenizer=tiny, is_chat=True)
+        (ids,) = encode_prompts(["A is associated with B"], prompt=prompt, tokenizer=tiny, is_chat=True)
         chat = answer_tokens(prompt, tokenizer=tiny, is_chat=True)
     finally:
         tiny.chat_template = None

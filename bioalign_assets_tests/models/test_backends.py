@@ -81,12 +81,12 @@ def unsloth(tmp_path, monkeypatch):
     assert "unsloth" not in sys.modules
 
 
-def train(folder, *, backend="auto", spec=None, **more):
+def train(folder, *, backend="auto", spec=None):
     return train_on_base(
         tiny_models.training_rows(18),
         resolved=tiny_models.resolved("llama"),
-        model_spec=tiny_models.spec_of("llama", backend=backend, **more),
-        spec=spec or tiny_models.experiment(steps=3, packing=False),
+        model_spec=tiny_models.spec_of("llama", backend=backend),
+        spec=spec or tiny_models.experiment(steps=2, packing=False),
         warehouse=tiny_models.warehouse(),
         adapters=folder / "adapters",
         name="toy",
@@ -107,7 +107,7 @@ def test_unsloth_trains_in_a_process_where_it_is_imported_first(tmp_path, unslot
     assert adapting == {"rank": 4, "seed": 42, "checkpoints": False}
     # the stand-in computes what transformers computes: the way through the process changes nothing
     assert trained.sha256 == train(tmp_path / "plain", backend="transformers").sha256
-    assert len(trained.log) == 3
+    assert len(trained.log) == 2
     unsloth.unlink()
     spec = tiny_models.spec_of("llama", backend="unsloth")
     base = backend_of(spec).for_inference(
@@ -115,12 +115,6 @@ def test_unsloth_trains_in_a_process_where_it_is_imported_first(tmp_path, unslot
     )
     assert with_adapter(base, folder=trained.folder).model.peft_config["default"].r == 4
     assert not unsloth.exists()  # transformers runs what it trained
-
-
-def test_an_error_in_that_process_is_the_error_of_the_step(tmp_path, unsloth):
-    with pytest.raises(ModelError, match="tokens, expected at most 20"):
-        train(tmp_path, backend="unsloth", spec=tiny_models.experiment(max_tokens=20))
-    assert not (tmp_path / "adapters").exists() or not list((tmp_path / "adapters").iterdir())
 
 
 def test_unsloth_that_can_not_train_here_is_told(tmp_path, monkeypatch):
@@ -144,7 +138,7 @@ def test_too_little_memory_is_told_before_the_model_is_loaded(tmp_path, monkeypa
 
 
 def test_the_backend_of_a_training_is_the_default_of_train_adapter(tmp_path):
-    spec = tiny_models.experiment(steps=3)
+    spec = tiny_models.experiment(steps=1)
     direct = train_adapter(
         tiny_models.training_rows(18),
         loaded=tiny_models.load("llama"),

@@ -37,36 +37,37 @@ def llama(tmp_path):
     return folder
 
 
-@pytest.fixture
-def cache(tmp_path):
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
-def resolve(cache, *, token=None, commit=None, card_bytes=None, **more):
+def resolve(*, token=None, commit=None, card_bytes=None, **more):
     return resolve_hub_model(
         ModelSpec(**{"repo_id": REPO} | more),
-        name="published", cache=cache, token=token, commit=commit, card_bytes=card_bytes,
+        name="published", token=token, commit=commit, card_bytes=card_bytes,
     )  # fmt: skip
 
 
-def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, cache, tmp_path):
+def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, tmp_path):
     newer = tmp_path / "newer"
     shutil.copytree(llama, newer)
     (newer / "generation_config.json").write_text('{"do_sample": true}')
     hub.put(REPO, llama, commit=OLDER)
-    first = resolve(cache)
+    first = resolve()
     hub.put(REPO, newer, commit=COMMIT)  # main moves on
     spec = ModelSpec(repo_id=REPO)
-    again = resolve(cache, commit=recorded_commit(first, spec=spec))
+    again = resolve(commit=recorded_commit(first, spec=spec))
     assert again == first
-    moved = resolve(cache)
+    moved = resolve()
     assert (moved.revision, moved.named_revision) == (COMMIT, "main")
     assert moved.weights_sha256 != first.weights_sha256
 
 
-def test_a_recorded_commit_counts_for_its_repository_and_revision_only(hub, llama, cache):
+def test_a_recorded_commit_counts_for_its_repository_and_revision_only(hub, llama):
     hub.put(REPO, llama, commit=OLDER)
-    row = resolve(cache)
+    row = resolve()
     assert recorded_commit(row, spec=ModelSpec(repo_id=REPO)) == OLDER
     assert recorded_commit(row, spec=ModelSpec(repo_id=REPO, revision="v2")) is None
     assert recorded_commit(row, spec=ModelSpec(repo_id="made-up/other")) is None
@@ -74,69 +75,69 @@ def test_a_recorded_commit_counts_for_its_repository_and_revision_only(hub, llam
     assert recorded_commit(tiny_models.resolved("llama"), spec=ModelSpec(repo_id=REPO)) is None
 
 
-def test_what_is_in_the_cache_is_not_asked_for_again(hub, llama, cache):
+def test_what_is_in_the_cache_is_not_asked_for_again(hub, llama):
     hub.put(REPO, llama, commit=COMMIT)
-    first = resolve(cache)
+    first = resolve()
     assert WEIGHTS in hub.fetched
     hub.asked.clear()
-    assert resolve(cache, commit=COMMIT) == first
+    assert resolve(commit=COMMIT) == first
     assert hub.asked == []
 
 
 def test_a_recorded_commit_that_is_gone_is_told_with_the_way_on(hub, llama, cache):
     hub.put(REPO, llama, commit=COMMIT)
     with pytest.raises(ModelError, match=rf"no longer the commit {OLDER}.*bioalign models --move published"):
-        resolve(cache, commit=OLDER)
+        resolve(commit=OLDER)
     hub.commits[REPO][OLDER] = llama
-    first = resolve(cache, commit=OLDER)
+    first = resolve(commit=OLDER)
     shutil.rmtree(next(cache.glob("models--*/trees")))  # the list that newer releases of the library keep
     del hub.commits[REPO][OLDER]
-    assert resolve(cache, commit=OLDER) == first  # gone there, but all of it is here
+    assert resolve(commit=OLDER) == first  # gone there, but all of it is here
 
 
-def test_a_licence_that_was_not_granted_is_told_before_anything_is_fetched(hub, llama, cache):
+def test_a_licence_that_was_not_granted_is_told_before_anything_is_fetched(hub, llama):
     hub.put(REPO, llama, commit=COMMIT)
     hub.gated.add(REPO)
     granted = "hf_granted"
     hub.granted.add(granted)
     for token in (None, "hf_other"):
         with pytest.raises(ModelError, match=r"accept the licence, and set HF_TOKEN.*Nothing was fetched"):
-            resolve(cache, token=token)
+            resolve(token=token)
     assert hub.fetched == set()
-    assert resolve(cache, token=granted).revision == COMMIT
-    assert resolve(cache).revision == COMMIT  # once it is here it needs no grant
+    assert resolve(token=granted).revision == COMMIT
+    assert resolve().revision == COMMIT  # once it is here it needs no grant
 
 
-def test_too_small_a_disk_is_told_before_anything_is_fetched(hub, llama, cache, monkeypatch):
+def test_too_small_a_disk_is_told_before_anything_is_fetched(hub, llama, monkeypatch):
     hub.put(REPO, llama, commit=COMMIT)
     hub.claimed_bytes[WEIGHTS] = 10**16
     with pytest.raises(ModelError, match=r"free on the disk of .*cache.*expected 10000000\.\d GB to fetch"):
-        resolve(cache)
+        resolve()
     assert hub.fetched == set()
     hub.claimed_bytes.clear()
-    assert resolve(cache).revision == COMMIT
+    assert resolve().revision == COMMIT
     monkeypatch.setattr(fetching, "free_disk", lambda _: 0)
-    assert resolve(cache).revision == COMMIT  # nothing to fetch needs no room
+    assert resolve().revision == COMMIT  # nothing to fetch needs no room
 
 
-def test_too_small_a_card_is_told_before_the_weights_are_fetched(hub, llama, cache):
+def test_too_small_a_card_is_told_before_the_weights_are_fetched(hub, llama):
     hub.put(REPO, llama, commit=COMMIT)
     with pytest.raises(ModelError, match=r"before its weights were fetched.*GB.*CUDA card.*\(an estimate\)"):
-        resolve(cache, card_bytes=100 * 10**6)
+        resolve(card_bytes=100 * 10**6)
     assert hub.fetched == {"config.json"}
-    assert resolve(cache, card_bytes=16 * 10**9).revision == COMMIT
+    assert resolve(card_bytes=16 * 10**9).revision == COMMIT
 
 
-def test_pickled_weights_are_fetched_only_where_there_are_no_others(hub, llama, cache, tmp_path):
+def test_pickled_weights_are_fetched_only_where_there_are_no_others(hub, llama, tmp_path):
     older = tmp_path / "older"
     shutil.copytree(llama, older)
     pickled(older)
     shutil.copy(older / "pytorch_model.bin", llama / "pytorch_model.bin")
     hub.put(REPO, llama, commit=COMMIT)
     hub.put(REPO, older, commit=OLDER, branch="old")
-    resolve(cache)
+    resolve()
     assert "pytorch_model.bin" not in hub.fetched
-    assert resolve(cache, revision="old").bytes == (older / "pytorch_model.bin").stat().st_size
+    assert resolve(revision="old").bytes == (older / "pytorch_model.bin").stat().st_size
     assert "pytorch_model.bin" in hub.fetched
 
 
@@ -147,7 +148,7 @@ def test_pickled_weights_are_fetched_only_where_there_are_no_others(hub, llama, 
         ({"revision": "no-such-branch"}, "Correct models.published.revision"),
     ],
 )
-def test_what_the_hub_does_not_have_is_told(hub, llama, cache, settings, expected):
+def test_what_the_hub_does_not_have_is_told(hub, llama, settings, expected):
     hub.put(REPO, llama, commit=COMMIT)
     with pytest.raises(ModelError, match=expected):
-        resolve(cache, **settings)
+        resolve(**settings)

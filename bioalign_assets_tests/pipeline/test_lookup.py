@@ -11,8 +11,8 @@ from bioalign_assets.errors import BioAlignError, ProvenanceError, StudyError
 from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.lookup.asking import asked_variant
 from bioalign_assets.lookup.candidates import rank_candidates
+from bioalign_assets.lookup.output import candidates_csv, pairs_csv
 from bioalign_assets.lookup.score import score_pairs
-from bioalign_assets.lookup.shown import candidates_csv, pairs_csv
 from bioalign_assets.study import Study
 from bioalign_assets.warehouse.schemas import TABLES
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from bioalign_assets.curation.profile import profile_dataset
-from bioalign_assets.report.seeds import pooled_seeds, seed_groups, stored_figures
-from bioalign_assets.report.tables import improvements, leaderboard
+from bioalign_assets.report.seeds import pooled_seeds, seed_groups
+from bioalign_assets.report.tables import improvements, leaderboard, stored_figures
 from bioalign_assets.study import Study
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables

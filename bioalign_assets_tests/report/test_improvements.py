@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from bioalign_assets.errors import WarehouseError
-from bioalign_assets.report.tables import improvements, leaderboard
+from bioalign_assets.report.tables import METRIC_TABLES, improvements, leaderboard, stored_figures
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.report._make import EVALUATIONS, FULL, ROLES, comparison, figure, warehouse
 
@@ -188,3 +188,14 @@ def test_variants_that_the_study_does_not_name_take_no_part():
     )
     board = leaderboard(connection, roles={"m": "tuned"}, tiny=(), variants=known, datasets=["published"])
     assert {row["experiment"] for row in board.to_pylist()} == {"untuned", "paper"}
+
+
+def test_the_figures_of_all_metric_tables_are_read():
+    connection = warehouse(
+        zero_shot=[figure("m", "a", "auroc", 0.7)], kg_separation=[figure("m", "a", "kg_separation", 0.1)]
+    )
+    for name in METRIC_TABLES:  # tables of others, that this room's fixture may not know yet
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS FROM evaluation.zero_shot WHERE false")
+    assert set(stored_figures(connection)["metric"].to_pylist()) == {"auroc", "kg_separation"}
+    assert "evaluation.baselines" not in METRIC_TABLES
+    assert "evaluation.cluster_map" not in METRIC_TABLES

@@ -1,9 +1,8 @@
-"""The leaderboard, computed in DuckDB, and its figure, against the same done by hand."""
+"""The leaderboard, computed in DuckDB, against the same done by hand."""
 
 import pytest
 
 from bioalign_assets.errors import StudyError, WarehouseError
-from bioalign_assets.report.figures import leaderboard_figure
 from bioalign_assets.report.tables import leaderboard
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.report._make import FULL, ROLES, asked, baseline, warehouse
@@ -128,38 +127,6 @@ def test_a_contestant_without_accuracy_raises():
     rows = [row for row in asked("phi", "paper", 0.9) if row["metric"] != "accuracy"]
     with pytest.raises(WarehouseError, match="accuracy"):
         leaderboard(warehouse(zero_shot=rows), roles=ROLES, tiny=set())
-
-
-def test_leaderboard_figure_shows_models_as_dots_and_baselines_as_lines(board):
-    drawn = leaderboard_figure(board, test_set="published", prompt="unseen")
-    (axes,) = drawn.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "5.  llama@untuned",
-        "4.  bio@untuned",
-        "3.  phi@paper (tiny)",
-        "1.  llama@paper",
-    ]
-    legend = [text.get_text() for text in drawn.legends[0].get_texts()]
-    assert legend == [
-        "baseline: popularity (0.940)",
-        "baseline: majority (0.500)",
-        "untuned",
-        "tuned",
-        "benchmark",
-    ]
-    dashed = {line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"}
-    assert dashed == {0.94, 0.5}
-    assert "n = 500" in drawn.get_suptitle()
-
-
-def test_leaderboard_figure_of_baselines_alone_says_so(board):
-    (axes,) = leaderboard_figure(board, test_set="unasked", prompt=None).axes
-    assert [text.get_text() for text in axes.texts] == ["no model has been asked yet"]
-
-
-def test_leaderboard_figure_of_a_ranking_that_is_not_there_raises(board):
-    with pytest.raises(WarehouseError, match="no rows for test set published and prompt other"):
-        leaderboard_figure(board, test_set="published", prompt="other")
 
 
 def lifts(*, model=0.9, half=0.03, **baselines):

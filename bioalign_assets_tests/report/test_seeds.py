@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioalign_assets.report.seeds import METRIC_TABLES, pooled_seeds, seed_groups, stored_figures
+from bioalign_assets.report.seeds import pooled_seeds, seed_groups
 from bioalign_assets.study import BUILT_IN_STUDIES, load_study
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.report._make import figure, warehouse
+from bioalign_assets_tests.report._make import figure
 
 SCHEMA = TABLES["evaluation.zero_shot"].arrow
 
@@ -142,14 +142,3 @@ def test_the_interval_holds_the_mean_and_is_never_narrower_than_one_seeds(values
     assert row["ci_low"] <= row["mean"] <= row["ci_high"]
     if row["ci_low"] > 0 and row["ci_high"] < 1:
         assert row["ci_high"] - row["ci_low"] >= 2 * half - 1e-9
-
-
-def test_the_figures_of_all_metric_tables_are_read():
-    connection = warehouse(
-        zero_shot=[figure("m", "a", "auroc", 0.7)], kg_separation=[figure("m", "a", "kg_separation", 0.1)]
-    )
-    for name in METRIC_TABLES:  # tables of others, that this room's fixture may not know yet
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS FROM evaluation.zero_shot WHERE false")
-    assert set(stored_figures(connection)["metric"].to_pylist()) == {"auroc", "kg_separation"}
-    assert "evaluation.baselines" not in METRIC_TABLES
-    assert "evaluation.cluster_map" not in METRIC_TABLES

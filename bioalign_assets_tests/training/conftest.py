@@ -1,17 +1,22 @@
 """Fixtures of the training room."""
 
-import gc
 from pathlib import Path
+from types import SimpleNamespace
 
+import accelerate.utils.memory
 import pytest
 
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.training.qlora import Training, train_adapter
 from bioalign_assets_tests import tiny_models
 
-# each training ends in a full collection of garbage: what the libraries keep for good need not be searched
-gc.collect()
-gc.freeze()
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_collection_of_garbage():
+    """Spare the full collection in which each training ends: the libraries keep a lot that would be searched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accelerate.utils.memory, "gc", SimpleNamespace(collect=lambda: 0))
+        yield
 
 
 @pytest.fixture(scope="session", params=tiny_models.ARCHITECTURES)

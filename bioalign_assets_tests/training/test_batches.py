@@ -29,7 +29,8 @@ def train(tmp_path, architecture="llama", *, rows=18, loaded=None, **more):
     return train_adapter(
         tiny_models.training_rows(rows) if isinstance(rows, int) else rows,
         loaded=loaded or tiny_models.load(architecture),
-        spec=tiny_models.experiment(**{"packing": False, **more}),  # test_packing.py has the packed rows
+        # test_packing.py has the packed rows; what is trained does not matter here
+        spec=tiny_models.experiment(**{"packing": False, "targets": ["v_proj"], **more}),
         adapters=tmp_path / "adapters",
         name="toy",
     )
@@ -49,8 +50,8 @@ def test_padding_is_masked_and_not_learned(tmp_path, seen, architecture_, loss, 
     tokenizer = loaded.tokenizer
     if pads_with_end:
         tokenizer.pad_token = tokenizer.eos_token
-    rows = tiny_models.labelled(tiny_models.statements(12))
-    train(tmp_path, loaded=loaded, rows=rows, epochs=1, loss=loss)
+    rows = tiny_models.labelled(tiny_models.statements(8))
+    train(tmp_path, loaded=loaded, rows=rows, epochs=1, loss=loss, targets=["o_proj"])
     is_padded = False
     for batch in seen:
         ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
@@ -77,31 +78,29 @@ def test_every_sample_comes_once_an_epoch_in_an_order_of_the_seed(tmp_path, seen
             t for batch in seen for t in tokenizer.batch_decode(batch["input_ids"], skip_special_tokens=True)
         ]
 
-    train(tmp_path, rows=18, epochs=2)
+    train(tmp_path, rows=10, epochs=2)
     two_epochs = texts()
     assert set(Counter(two_epochs).values()) == {2}
-    assert Counter(two_epochs[:18]) == Counter(two_epochs[18:])
-    assert two_epochs[:18] != two_epochs[18:]
+    assert Counter(two_epochs[:10]) == Counter(two_epochs[10:])
+    assert two_epochs[:10] != two_epochs[10:]
     seen.clear()
-    train(tmp_path, rows=18, epochs=1, seed=7)
-    assert texts() != two_epochs[:18]
-    assert Counter(texts()) == Counter(two_epochs[:18])
+    train(tmp_path, rows=10, epochs=1, seed=7)
+    assert texts() != two_epochs[:10]
+    assert Counter(texts()) == Counter(two_epochs[:10])
 
 
 @pytest.mark.parametrize(
     ("more", "steps"),
     [
-        ({"steps": 3}, 3),  # less than an epoch
-        ({"steps": 12}, 12),  # more than two: the last step of an epoch holds two samples only
-        ({"steps": 4, "batch_size": 2, "accumulation": 4}, 4),
-        ({"epochs": 1}, 5),
-        ({"epochs": 2, "batch_size": 2, "accumulation": 2}, 10),
-        ({"epochs": 0.5}, 3),
+        ({"steps": 5}, 5),  # more than two epochs: the last step of an epoch holds one sample only
+        ({"steps": 3, "batch_size": 1, "accumulation": 3}, 3),
+        ({"epochs": 2, "accumulation": 2}, 4),
+        ({"epochs": 0.5}, 2),
         ({"epochs": 1, "batch_size": 64}, 1),
     ],
 )
 def test_steps_and_samples_are_those_that_were_made(tmp_path, seen, more, steps):
-    training = train(tmp_path, rows=18, **more)
+    training = train(tmp_path, rows=5, **{"batch_size": 2, **more})
     assert training.steps == steps
     assert training.samples == sum(len(batch["input_ids"]) for batch in seen)
     assert training.log["step"].to_pylist() == list(range(1, steps + 1))
@@ -109,10 +108,10 @@ def test_steps_and_samples_are_those_that_were_made(tmp_path, seen, more, steps)
 
 def test_accumulation_is_one_larger_batch(tmp_path):
     """Two halves of a batch, accumulated, learn what the whole learns: the mean over all answers in it."""
-    rows = tiny_models.labelled(tiny_models.statements(16))
+    rows = tiny_models.labelled(tiny_models.statements(8))
     # over the full text, where the halves hold unequal numbers of tokens
-    whole = train(tmp_path, rows=rows, batch_size=8, accumulation=1, loss="full", steps=3)
-    halves = train(tmp_path, rows=rows, batch_size=4, accumulation=2, loss="full", steps=3)
+    whole = train(tmp_path, rows=rows, batch_size=4, accumulation=1, loss="full", steps=2)
+    halves = train(tmp_path, rows=rows, batch_size=2, accumulation=2, loss="full", steps=2)
     assert halves.log["loss"].to_pylist() == pytest.approx(whole.log["loss"].to_pylist(), rel=1e-3)
     assert halves.log["grad_norm"].to_pylist() == pytest.approx(whole.log["grad_norm"].to_pylist(), rel=1e-2)
 
@@ -124,6 +123,6 @@ def test_more_cards_do_not_make_larger_batches(tmp_path, seen, monkeypatch):
             self._n_gpu = 3
 
     monkeypatch.setattr(trainer, "SFTConfig", OfThreeCards)
-    training = train(tmp_path, rows=18, steps=2)
-    assert [len(batch["input_ids"]) for batch in seen] == [4, 4]
-    assert training.samples == 8
+    training = train(tmp_path, rows=8, steps=1)
+    assert [len(batch["input_ids"]) for batch in seen] == [4]
+    assert training.samples == 4

@@ -15,8 +15,6 @@ from safetensors.torch import load_file
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import ModelError
 from bioalign_assets.inference.answers import ask
-from bioalign_assets.models.base import resolve_model
-from bioalign_assets.models.loading import load_base
 from bioalign_assets.study.experiments import LINEAR_LAYERS
 from bioalign_assets.training import qlora, trainer
 from bioalign_assets.training.adapters import adapter_sha256, with_adapter
@@ -26,6 +24,8 @@ from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests import tiny_models
 
 TEXTS = tiny_models.statements(6)
+FEW = {"rows": 8, "batch_size": 2, "targets": ["v_proj"]}
+"""Where it does not matter what is trained."""
 
 
 def train(folder, architecture="llama", *, rows=18, loaded=None, **more):
@@ -121,16 +121,16 @@ def test_the_log_has_the_schema_and_the_schedule(trained):
     ],
 )
 def test_every_schedule_warms_up(tmp_path, schedule, expected):
-    log = train(tmp_path, schedule=schedule).log
+    log = train(tmp_path, schedule=schedule, **FEW).log
     assert log["learning_rate"].to_pylist() == pytest.approx([2e-3 * x for x in expected])
 
 
 def test_a_long_training_has_some_hundred_points(tmp_path, monkeypatch):
     assert trainer._LOGGED_POINTS == 100
     monkeypatch.setattr(trainer, "_LOGGED_POINTS", 3)
-    training = train(tmp_path, rows=4, steps=13, batch_size=1, targets=["v_proj"])
-    assert training.log["step"].to_pylist() == [4, 8, 12]
-    assert training.steps == 13
+    training = train(tmp_path, steps=10, **FEW)
+    assert training.log["step"].to_pylist() == [3, 6, 9]
+    assert training.steps == 10
 
 
 @pytest.mark.parametrize("norm", [float("inf"), float("nan")])
@@ -189,7 +189,8 @@ def test_the_same_settings_give_the_same_adapter_and_others_another(trained, arc
     again = train(tmp_path, architecture)
     assert again.sha256 == training.sha256
     assert again.log.drop(["tokens_per_s"]).equals(training.log.drop(["tokens_per_s"]))
-    assert train(tmp_path, architecture, seed=7).sha256 != training.sha256
+    if architecture == "llama":
+        assert train(tmp_path, architecture, seed=7).sha256 != training.sha256
 
 
 def test_the_base_on_disk_is_untouched(trained, architecture):
@@ -207,8 +208,8 @@ def test_the_optimiser_is_the_one_of_the_settings(tmp_path, monkeypatch):
         return optimiser
 
     monkeypatch.setattr(trl.SFTTrainer, "create_optimizer", create_optimizer)
-    train(tmp_path, rank=64, steps=2)
-    train(tmp_path, optimiser="adamw_torch", steps=2, weight_decay=0.5)
+    train(tmp_path, rank=64, steps=1, targets=["up_proj"])
+    train(tmp_path, optimiser="adamw_torch", steps=1, weight_decay=0.5, **FEW)
     eight_bit, plain = (getattr(o, "optimizer", o) for o in used)
     assert isinstance(eight_bit, BnbAdamW)
     large = [state["state1"].dtype for p, state in eight_bit.state.items() if p.numel() >= 4096]
@@ -223,7 +224,7 @@ def test_the_optimiser_is_the_one_of_the_settings(tmp_path, monkeypatch):
 
 def test_updates_far_below_a_bfloat16_step_are_kept(tmp_path):
     """TRL holds the adapter of a 4-bit model in bfloat16, where such an update rounds to nothing."""
-    small = train(tmp_path, learning_rate=1e-6, warmup_steps=0, steps=3)
+    small = train(tmp_path, learning_rate=1e-6, warmup_steps=0, steps=2, **FEW)
     weights = load_file(small.folder / "adapter_model.safetensors")
     a = torch.cat([w.flatten() for name, w in weights.items() if "lora_A" in name])
     b = torch.cat([w.flatten() for name, w in weights.items() if "lora_B" in name])
@@ -238,7 +239,7 @@ def test_updates_far_below_a_bfloat16_step_are_kept(tmp_path):
 def test_checkpointing_learns_the_same(tmp_path, architecture_, quantisation, loss):
     kept, recomputed = (
         train(
-            tmp_path, loaded=tiny_models.load(architecture_, quantisation=quantisation), steps=4, loss=loss,
+            tmp_path, loaded=tiny_models.load(architecture_, quantisation=quantisation), rows=8, steps=2, loss=loss,
             gradient_checkpointing=is_on,
         )
         for is_on in (False, True)
@@ -254,7 +255,7 @@ def test_the_loss_is_the_mean_over_what_counts(tmp_path):
     """The first step's loss is the untuned model's: both are computed here from one forward pass a sample."""
     from bioalign_assets.training.samples import tokenise_samples
 
-    rows = tiny_models.training_rows(8)
+    rows = tiny_models.training_rows(4)
     for loss in ("answer", "full"):
         loaded = tiny_models.load("llama")
         samples = tokenise_samples(
@@ -274,25 +275,21 @@ def test_the_loss_is_the_mean_over_what_counts(tmp_path):
                 torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="sum")
             )
             count += int((labels != -100).sum())
-        logged = train(tmp_path, rows=8, loss=loss, batch_size=8, steps=1).log["loss"][0].as_py()
+        logged = train(tmp_path, rows=4, loss=loss, steps=1).log["loss"][0].as_py()
         assert logged == pytest.approx(total / count, rel=1e-3)
 
 
-@pytest.mark.slow
-def test_learns_what_can_be_learned(tmp_path, architecture):
+def test_learns_what_can_be_learned(tmp_path):
     """The label follows from the disease: the loss falls, and the answers become right."""
-    spec = tiny_models.spec_of(architecture, pretraining_steps=60)
-    base = resolve_model(spec, name="x", associations=tiny_models.associations(), warehouse=tmp_path)
     rows = tiny_models.training_rows(24)
     texts, labels = rows["text"].to_pylist(), np.array(rows["label"].to_pylist())
     training = train(
-        tmp_path,
-        loaded=load_base(base, spec=spec, warehouse=tmp_path),
+        tmp_path, loaded=tiny_models.load("llama", pretraining_steps=tiny_models.LEARNED),
         rows=24, steps=60, batch_size=8, learning_rate=5e-3, rank=8, alpha=16, warmup_steps=5,
     )  # fmt: skip
     losses = training.log["loss"].to_pylist()
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
-    loaded = load_base(base, spec=spec, warehouse=tmp_path)
+    loaded = tiny_models.load("llama", pretraining_steps=tiny_models.LEARNED)
     before = ask(texts, prompt=PROMPTS["training"], loaded=loaded, batch_size=8)
     tuned = with_adapter(loaded, folder=training.folder)
     after = ask(texts, prompt=PROMPTS["training"], loaded=tuned, batch_size=8)
@@ -308,10 +305,9 @@ def left(folder):
     return [path.name for path in (folder / "adapters").glob("*")]
 
 
-@pytest.mark.parametrize("architecture_", tiny_models.ARCHITECTURES)
-def test_a_loss_that_is_no_number_stops_the_training(tmp_path, architecture_):
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
     with pytest.raises(ModelError, match=r"found the loss (nan|inf).*Lower the learning rate"):
-        train(tmp_path, architecture_, learning_rate=1e9, warmup_steps=0)
+        train(tmp_path, learning_rate=1e9, warmup_steps=0)
     assert left(tmp_path) == []
 
 
@@ -325,7 +321,7 @@ def test_a_last_update_that_breaks_the_weights_leaves_no_adapter(tmp_path, monke
 
     monkeypatch.setattr(trainer.ProgressBar, "on_step_end", spoil)
     with pytest.raises(ModelError, match="adapter weights that are not numbers"):
-        train(tmp_path)
+        train(tmp_path, steps=1, **FEW)
     assert left(tmp_path) == []
 
 
@@ -337,9 +333,9 @@ def test_any_other_failure_leaves_no_adapter(tmp_path, monkeypatch, where):
     if where == "while training":
         monkeypatch.setattr(trainer.ProgressBar, "on_step_end", fail)
     else:
-        monkeypatch.setattr(qlora, "files_sha256", fail)  # all files are written by then
+        monkeypatch.setattr(qlora, "adapter_sha256", fail)  # all files are written by then
     with pytest.raises(OSError, match="disk is full"):
-        train(tmp_path)
+        train(tmp_path, steps=1, **FEW)
     assert left(tmp_path) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bioalign_assets.settings import PROJECT_ROOT
-from bioalign_assets.training import callbacks, trainer
+from bioalign_assets.training import trainer
 from bioalign_assets.training.checkpoints import Checkpoint
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.resuming import Checkpointing, Session
@@ -152,12 +152,12 @@ def test_a_checkpoint_that_was_torn_costs_the_steps_since_the_one_before(tmp_pat
 def test_the_progress_bar_begins_where_the_training_does(tmp_path, monkeypatch):
     bars = []
 
-    class Bar(callbacks.tqdm):
+    class Bar(trainer.tqdm):
         def __init__(self, *arguments, **more):
             super().__init__(*arguments, **more | {"disable": True})
             bars.append((more["initial"], more["total"]))
 
-    monkeypatch.setattr(callbacks, "tqdm", Bar)
+    monkeypatch.setattr(trainer, "tqdm", Bar)
     with hold(tmp_path) as checkpoints:
         for _ in range(2):
             with pytest.raises(Interrupted):

@@ -5,8 +5,8 @@ from pathlib import Path
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import PreTrainedModel
 
-from bioalign_assets.models.fits import refuse_to_score
 from bioalign_assets.models.loading import LoadedModel, load_base
+from bioalign_assets.models.memory import refuse_to_score
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.models import ModelSpec
 

@@ -2,14 +2,17 @@
 
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 
 from bioalign_assets.errors import WarehouseError
+from bioalign_assets.report import picture_sections
 from bioalign_assets.report.blocks import Album, Text
-from bioalign_assets.report.model_figures import MOST_CURVES, by_model, improvement_bars, loss_curves
-from bioalign_assets.report.picture_sections import MOST_OF_A_KIND, _kind, comparison_pictures
-from bioalign_assets.report.tables import improvements
+from bioalign_assets.report.figures import by_model, improvement_bars, leaderboard_figure
+from bioalign_assets.report.picture_sections import comparison_pictures
+from bioalign_assets.report.tables import improvements, leaderboard
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.report._make import asked, figure, warehouse
+from bioalign_assets_tests.report._make import FULL, asked, figure, warehouse
+from bioalign_assets_tests.report._make import ROLES as BOARD_ROLES
 
 SCHEMA = TABLES["evaluation.zero_shot"].arrow
 ROLES = {"llama": "tuned", "bio": "benchmark"}
@@ -74,38 +77,41 @@ def test_the_interval_of_a_change_is_drawn_where_the_table_has_it():
     assert len(armed.containers) > len(plain.containers)
 
 
-def log(*variants, steps=30):
-    rows = [
-        {
-            "variant": name,
-            "step": step,
-            "loss": 1.0 / step,
-            "learning_rate": 0.1,
-            "grad_norm": None,
-            "tokens_per_s": 1.0,
-        }
-        for name in variants
-        for step in range(1, steps + 1)
+@pytest.fixture(scope="module")
+def board():
+    return leaderboard(warehouse(**FULL), roles=BOARD_ROLES, tiny={"phi"})
+
+
+def test_leaderboard_figure_shows_models_as_dots_and_baselines_as_lines(board):
+    drawn = leaderboard_figure(board, test_set="published", prompt="unseen")
+    (axes,) = drawn.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "5.  llama@untuned",
+        "4.  bio@untuned",
+        "3.  phi@paper (tiny)",
+        "1.  llama@paper",
     ]
-    return pa.Table.from_pylist(rows, schema=TABLES["training.log"].arrow)
+    legend = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert legend == [
+        "baseline: popularity (0.940)",
+        "baseline: majority (0.500)",
+        "untuned",
+        "tuned",
+        "benchmark",
+    ]
+    dashed = {line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"}
+    assert dashed == {0.94, 0.5}
+    assert "n = 500" in drawn.get_suptitle()
 
 
-def test_losses_of_a_model_are_drawn_together_and_those_of_others_not():
-    (drawn,) = loss_curves(log("llama@paper", "llama@rank-8", "phi@paper"), model="llama")
-    lines = drawn.axes[0].lines
-    assert [line.get_label() for line in lines] == ["paper", "rank-8"]
-    assert list(lines[0].get_ydata())[:2] == pytest.approx([1.0, 0.5])
-    assert loss_curves(log("phi@paper"), model="llama") == []
+def test_leaderboard_figure_of_baselines_alone_says_so(board):
+    (axes,) = leaderboard_figure(board, test_set="unasked", prompt=None).axes
+    assert [text.get_text() for text in axes.texts] == ["no model has been asked yet"]
 
 
-def test_long_logs_are_thinned_and_many_experiments_divided():
-    (drawn,) = loss_curves(log("llama@paper", steps=2000), model="llama")
-    assert len(drawn.axes[0].lines[0].get_xdata()) == 200
-    assert drawn.axes[0].lines[0].get_xdata().mean() == pytest.approx(1000.5)
-    several = loss_curves(log(*(f"llama@e{n:02}" for n in range(MOST_CURVES + 1)), steps=3), model="llama")
-    assert [len(each.axes[0].lines) for each in several] == [MOST_CURVES, 1]
-    styles = {(line.get_color(), line.get_linestyle()) for line in several[0].axes[0].lines}
-    assert len(styles) == MOST_CURVES
+def test_leaderboard_figure_of_a_ranking_that_is_not_there_raises(board):
+    with pytest.raises(WarehouseError, match="no rows for test set published and prompt other"):
+        leaderboard_figure(board, test_set="published", prompt="other")
 
 
 def test_comparisons_are_given_for_each_test_set_and_prompt():
@@ -118,19 +124,22 @@ def test_comparisons_are_given_for_each_test_set_and_prompt():
     ]  # fmt: skip
 
 
-def test_of_many_pictures_the_first_are_drawn_and_the_rest_counted():
+def test_of_many_pictures_the_first_are_drawn_and_the_rest_counted(monkeypatch):
+    monkeypatch.setattr(picture_sections, "MOST_OF_A_KIND", 2)
     made = []
 
     def draw():
         made.append(1)
-        return loss_curves(log("llama@paper", steps=2), model="llama")[0]
+        return Figure()
 
-    many = ((f"Picture {n}", draw) for n in range(MOST_OF_A_KIND + 3))
-    (details,) = _kind(many, title="Maps", paper=11, album=Album(), shown_in="report.improvements")
-    assert len(made) == MOST_OF_A_KIND
-    assert details.title == f"Maps ({MOST_OF_A_KIND})"
+    many = ((f"Picture {n}", draw) for n in range(5))
+    (details,) = picture_sections._kind(
+        many, title="Maps", paper=11, album=Album(), shown_in="report.improvements"
+    )
+    assert len(made) == 2
+    assert details.title == "Maps (2)"
     assert not details.is_open
     last = details.blocks[-1]
     assert isinstance(last, Text)
     assert last.parts[0].startswith("3 more are not on this page")
-    assert list(_kind(iter(()), title="Maps", paper=11, album=Album(), shown_in="x")) == []
+    assert list(picture_sections._kind(iter(()), title="Maps", paper=11, album=Album(), shown_in="x")) == []

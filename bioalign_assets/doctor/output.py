@@ -7,16 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from bioalign_assets.doctor.checkup import Checkup
-from bioalign_assets.doctor.finding import Line
+from bioalign_assets.doctor.machine import Line
 from bioalign_assets.doctor.models import ModelNeeds
 from bioalign_assets.models.needs import gigabytes
 
-__all__ = ["checkup_shown"]
+__all__ = ["checkup_for_terminal"]
 
 _MARKS = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "missing": "[red]no[/red]"}
 
 
-def checkup_shown(checkup: Checkup) -> Group:
+def checkup_for_terminal(checkup: Checkup) -> Group:
     """Return the check-up as two tables and a verdict."""
     return Group(
         _machine_table([*checkup.machine, checkup.downloads]),

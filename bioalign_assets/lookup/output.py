@@ -15,7 +15,7 @@ from bioalign_assets.lookup.candidates import Candidates
 from bioalign_assets.lookup.score import ScoredPair
 from bioalign_assets.lookup.vocabulary import Entity
 
-__all__ = ["candidates_csv", "candidates_shown", "pairs_csv", "pairs_shown"]
+__all__ = ["candidates_csv", "candidates_for_terminal", "pairs_csv", "pairs_for_terminal"]
 
 _MOST_ARTICLES = 8
 _PUBMED = "https://pubmed.ncbi.nlm.nih.gov/"
@@ -27,7 +27,7 @@ _UNSEEN = (
 )
 
 
-def pairs_shown(pairs: Sequence[ScoredPair], *, asked: AskedVariant) -> RenderableType:
+def pairs_for_terminal(pairs: Sequence[ScoredPair], *, asked: AskedVariant) -> RenderableType:
     """Return scored pairs for a terminal: one below the other in full, or a table where there are more than three."""
     head = f"[bold]{escape(asked.variant.key)}[/bold], {asked.prompt} prompt"
     parts: list[RenderableType] = [head]
@@ -38,7 +38,7 @@ def pairs_shown(pairs: Sequence[ScoredPair], *, asked: AskedVariant) -> Renderab
     return Group(*parts, *_notes(asked, unseen=any(pair.association is None for pair in pairs)))
 
 
-def candidates_shown(found: Candidates, *, asked: AskedVariant) -> RenderableType:
+def candidates_for_terminal(found: Candidates, *, asked: AskedVariant) -> RenderableType:
     """Return ranked candidates for a terminal."""
     table = Table(
         title=f"Genes that CTD has not curated for {escape(found.disease.name)}", title_justify="left",
