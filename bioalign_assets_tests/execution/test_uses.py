@@ -13,6 +13,7 @@ from bioalign_assets.execution.uses import Selection, in_demo, runs_at_once, sel
 from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import BUILT_IN_STUDIES, Study, load_study
+from bioalign_assets_tests.micro import without_pictures
 
 P = AssetPartition
 EXPERIMENTS = {
@@ -186,7 +187,8 @@ def test_a_study_is_made_told_and_refreshed_by_the_commands(new_warehouse, tmp_p
         monkeypatch.setenv(name, str(value))
 
     def bioalign(*arguments):
-        return CliRunner().invoke(cli, arguments)
+        with without_pictures():
+            return CliRunner().invoke(cli, arguments)
 
     # nothing was built: a refresh builds nothing but the release that it finds
     told = bioalign("refresh", "--at-once", "1")
