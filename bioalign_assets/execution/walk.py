@@ -261,8 +261,15 @@ class Walk:
         """
         room = self.executes.at_once - len(under_way)
         pools = {pool for begun in under_way for pool in self.graph.pools(begun.group[0].asset)}
-        open_ = set(todo) - {node for begun in under_way for node in begun.group}
-        ready = [node for node in todo if node in open_ and self._is_ready(node, todo=set(todo), look=look)]
+        unsettled = set(todo)
+        open_ = unsettled - {node for begun in under_way for node in begun.group}
+        ready = [
+            node
+            for node in todo
+            if node in open_
+            and unsettled.isdisjoint(self.graph.parents(node))
+            and not self._is_elsewhere(node, look=look)
+        ]
         for node in sorted(ready, key=lambda node: not self.graph.pools(node.asset)):
             own = self.graph.pools(node.asset)
             if room > 0 and node in open_ and not own & pools:
@@ -271,9 +278,6 @@ class Walk:
                 pools |= own
                 room -= 1
                 yield group
-
-    def _is_ready(self, node: AssetPartition, *, todo: AbstractSet[AssetPartition], look: Look) -> bool:
-        return todo.isdisjoint(self.graph.parents(node)) and not self._is_elsewhere(node, look=look)
 
     def _group(
         self,
@@ -295,13 +299,10 @@ class Walk:
         for node in todo:  # in order: what it is made from was looked at before
             if node in group or node not in open_ or not self._goes_with(first, node):
                 continue
-            if (
-                node in wanted.lacks
-                or not wanted.has_due(look.state(node))
-                or self._is_elsewhere(node, look=look)
-            ):
+            if not wanted.has_due(look.state(node)) or self._is_elsewhere(node, look=look):
                 continue
-            if all(parent in group for parent in self.graph.parents(node) if parent in unsettled):
+            is_free = self._in_the_way(node, look=look, wanted=wanted)[0] is None
+            if is_free and all(parent in group for parent in self.graph.parents(node) if parent in unsettled):
                 group += [node, *(each for each in self._made_together(node) if each not in group)]
         return tuple(group)
 
