@@ -4,7 +4,6 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.curation.profile import (
     TOP,
     evidence_counts,
@@ -12,16 +11,15 @@ from bioalign_assets.curation.profile import (
     profile_dataset,
     text_lengths,
 )
-from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.curation.helpers import build, classes_of
+from bioalign_assets_tests.curation.helpers import build, classes_of, spec_of
 
 SCHEMA = TABLES["curation.pairs"].arrow
 
 
 @pytest.fixture(scope="module", params=["pair", "entity"])
 def pairs(request, small):
-    return build_dataset(small, spec=DatasetSpec(name="a", sampler="published", split=request.param))
+    return build(small, spec=spec_of("published", split=request.param, name="a"))
 
 
 def values(pairs, section):
@@ -144,12 +142,8 @@ def test_tables_that_are_no_dataset_are_refused(pairs):
         profile_dataset(made_of(("A", "X", 0, "train", [])))
 
 
-KINDS = {
-    "uniform": DatasetSpec(name="a", sampler="stable", split="pair"),
-    "degree-matched": DatasetSpec(name="a", sampler="stable", split="pair", negatives="degree-matched"),
-    "same-class": DatasetSpec(name="a", sampler="stable", split="pair", negatives="same-class"),
-    "entity": DatasetSpec(name="a", sampler="stable", split="entity", held_out_share=0.3),
-}
+KINDS = {kind: spec_of(negatives=kind, name="a") for kind in ("uniform", "degree-matched", "same-class")}
+KINDS["entity"] = spec_of(split="entity", held_out_share=0.3, name="a")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,19 +7,17 @@ from bioalign_assets.curation.promises import (
     frequencies_match,
     promises_kept,
 )
-from bioalign_assets.study.datasets import DatasetSpec
-from bioalign_assets_tests.curation.helpers import CLASSES, build, classes_of
+from bioalign_assets_tests.curation.helpers import CLASSES, build, classes_of, spec_of
 
-MATCHED = DatasetSpec(name="matched", sampler="stable", split="pair", negatives="degree-matched")
-CLASSED = DatasetSpec(name="classed", sampler="stable", split="pair", negatives="same-class")
-HELD = DatasetSpec(name="held", sampler="stable", split="entity", held_out_share=0.3)
-PUBLISHED_HELD = DatasetSpec(name="published-held", sampler="published", split="entity")
-STABLE = DatasetSpec(name="stable", sampler="stable", split="pair")
+STABLE, MATCHED, CLASSED = (
+    spec_of(negatives=kind, name=kind) for kind in ("uniform", "degree-matched", "same-class")
+)
+HELD, PUBLISHED_HELD = spec_of(split="entity", held_out_share=0.3), spec_of("published", split="entity")
 
 
 @pytest.fixture(scope="module")
 def classes(small):
-    return classes_of(small, dataset="classed")
+    return classes_of(small, dataset=CLASSED.name)
 
 
 def changed(pairs, row, **values):
@@ -84,8 +82,8 @@ def test_a_negative_of_a_foreign_class_is_found(small, classes):
     mine = pairs["disease_id"][row].as_py()
     # the gene's own classes go to its true diseases, one of its own to this one
     rows = [r for r in classes.to_pylist() if r["disease_id"] not in {mine, *true}]
-    rows += [{"dataset": "classed", "disease_id": each, "disease_class": "Class 0"} for each in true]
-    rows.append({"dataset": "classed", "disease_id": mine, "disease_class": "Class of its own"})
+    rows += [{"dataset": CLASSED.name, "disease_id": each, "disease_class": "Class 0"} for each in true]
+    rows.append({"dataset": CLASSED.name, "disease_id": mine, "disease_class": "Class of its own"})
     before = classes_shared(pairs, spec=CLASSED, classes=classes)
     finding = classes_shared(pairs, spec=CLASSED, classes=pa.Table.from_pylist(rows, schema=CLASSES))
     assert before.passed

@@ -3,7 +3,6 @@ import dataclasses
 import pyarrow as pa
 import pytest
 
-from bioalign_assets.curation.dataset import build_dataset
 from bioalign_assets.curation.quality import (
     QUALITY_CHECKS,
     label_balance,
@@ -12,15 +11,15 @@ from bioalign_assets.curation.quality import (
     text_form,
     unique_pairs,
 )
-from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets_tests.curation.helpers import build, spec_of
 
 SCHEMA = TABLES["curation.pairs"].arrow
 
 
 @pytest.fixture(scope="module")
 def good(small):
-    return build_dataset(small, spec=DatasetSpec(name="good", sampler="stable", split="pair"))
+    return build(small, spec=spec_of())
 
 
 def row_of(pairs, **values):
