@@ -21,7 +21,7 @@ from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.curation.classes import disease_classes
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.evaluation.baseline_rows import baseline_rows
+from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.study import load_study
 from bioalign_assets.study.datasets import DatasetSpec
 from bioalign_assets.study.evaluation import EvaluationSpec
@@ -61,7 +61,7 @@ def table(
             else None
         )
         pairs = build_dataset(associations, spec=kind, classes=classes)
-        rows = baseline_rows(pairs, dataset_spec_sampler=kind.sampler, spec=spec).to_pylist()
+        rows = baseline_rows(pairs, sampler=kind.sampler, spec=spec).to_pylist()
         found = {(row["model"], row["scope"], row["metric"]): row for row in rows}
         models = list(dict.fromkeys(row["model"] for row in rows))
         for scope, words in SCOPES.items():

@@ -22,10 +22,10 @@ from benchmarks.side_by_side import machine
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.evaluation.edges import edge_cosines, edge_separation
-from bioalign_assets.evaluation.kg_separation import kg_separation
-from bioalign_assets.evaluation.probe_cv import cross_validated_probe
-from bioalign_assets.evaluation.rows import metric_generator
+from bioalign_assets.evaluation.edge_separation import edge_cosines, edge_separation
+from bioalign_assets.evaluation.kg_separation import SignedSeparation
+from bioalign_assets.evaluation.probe import cross_validated_probe
+from bioalign_assets.evaluation.statistic import Statistic
 from bioalign_assets.inference.batches import BatchSize
 from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.inference.rows_asked import distinct_names
@@ -97,36 +97,18 @@ def figures(setting: Setting, *, pooling: Pooling, is_shuffled: bool) -> dict[st
         return found
 
     statements, named = vectors(sample["text"].to_pylist()), vectors(names["name"].to_pylist())
-    rngs = {
-        name: metric_generator(spec, test_set="pooling", metric=name)
-        for name in ("kg_separation", "probe_cv_accuracy", "probe_cv_auroc", "edge_separation", "edge_auroc")
-    }
     sides = []
     for kind, column in (("gene", "gene_symbol"), ("disease", "disease_name")):
         is_kind = pc.equal(names["kind"], kind)
         places = pc.index_in(sample[column], value_set=names["name"].filter(is_kind).combine_chunks())
         sides.append((named[is_kind.to_numpy()], places.to_numpy()))
-    cosines = edge_cosines(sides[0][0], sides[1][0], gene=sides[0][1], disease=sides[1][1])
-    count = {"resamples": spec.resamples}
-    estimates = (
-        kg_separation(statements, labels, rng=rngs["kg_separation"], **count)
-        | cross_validated_probe(
-            statements,
-            labels,
-            seed=spec.seed,
-            rng_accuracy=rngs["probe_cv_accuracy"],
-            rng_auroc=rngs["probe_cv_auroc"],
-            **count,
-        )
-        | edge_separation(
-            cosines,
-            labels,
-            rng_separation=rngs["edge_separation"],
-            rng_auroc=rngs["edge_auroc"],
-            **count,
-        )
-    )
-    return {name: estimate.value for name, estimate in estimates.items() if name != "kg_separation"}
+    cosines = edge_cosines(sides[0][0], diseases=sides[1][0], gene=sides[0][1], disease=sides[1][1])
+    statistics: dict[str, Statistic] = {
+        "kg_separation_signed": SignedSeparation(statements, labels=labels),
+        **cross_validated_probe(statements, labels=labels, seed=spec.seed),
+        **edge_separation(cosines, labels=labels),
+    }
+    return {name: statistic.value for name, statistic in statistics.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

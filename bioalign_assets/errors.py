@@ -7,6 +7,7 @@ Every error that BioAlign raises for bad input is one of these. It does not hold
 __all__ = [
     "BioAlignError",
     "CurationError",
+    "EvaluationError",
     "ModelError",
     "ProvenanceError",
     "ReleaseError",
@@ -57,6 +58,10 @@ class ReleaseError(BioAlignError):
 
 class CurationError(BioAlignError):
     """A dataset can't be made from these associations."""
+
+
+class EvaluationError(BioAlignError):
+    """Embeddings, answers or pairs from which the asked figure can't be computed."""
 
 
 class ModelError(BioAlignError):

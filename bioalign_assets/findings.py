@@ -22,3 +22,20 @@ class Finding:
     passed: bool
     summary: str
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_rows(cls, counts: Mapping[str, int], *, good: str, bad: str) -> "Finding":
+        """Return what looking at every row found: passed where there are rows and none has a fault.
+
+        :param counts: ``rows``, and the rows that have each fault
+        :param good: what is said of all rows where none has a fault
+        :param bad: what is said of some rows where one has
+        """
+        rows = counts["rows"]
+        faults = {name: count for name, count in counts.items() if name != "rows" and count}
+        if rows == 0:
+            return cls(passed=False, summary="There are no rows to check.", counts=counts)
+        if not faults:
+            return cls(passed=True, summary=f"All {rows:,} {good}.", counts=counts)
+        told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in faults.items())
+        return cls(passed=False, summary=f"Among {rows:,} rows some {bad}: {told}.", counts=counts)

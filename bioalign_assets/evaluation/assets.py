@@ -1,21 +1,17 @@
 """Dagster assets of the evaluation room: the metric tables of each variant, the baselines of each dataset."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
 import pyarrow as pa
 
-from bioalign_assets.evaluation.baseline_rows import baseline_rows
-from bioalign_assets.evaluation.comparison_rows import comparison_rows
-from bioalign_assets.evaluation.edge_rows import edge_rows
+from bioalign_assets.evaluation.baselines import baseline_rows
+from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
+from bioalign_assets.evaluation.comparisons import comparison_rows
+from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
-from bioalign_assets.evaluation.link_rows import link_rows
-from bioalign_assets.evaluation.rows import (
-    cluster_rows,
-    probe_rows,
-    separation_rows,
-    zero_shot_rows,
-)
+from bioalign_assets.evaluation.link_prediction import link_rows
+from bioalign_assets.evaluation.metrics import embedding_rows, zero_shot_rows
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
@@ -26,103 +22,120 @@ from bioalign_assets.warehouse.resources import Warehouse
 
 __all__ = ["build_assets"]
 
-_EMBEDDINGS = dg.AssetKey(["inference", "embeddings"])
-_ANSWERS = dg.AssetKey(["inference", "answers"])
-_RANKINGS = dg.AssetKey(["inference", "rankings"])
-_NAMES = dg.AssetKey(["inference", "names"])
-_PAIRS = dg.AssetKey(["curation", "pairs"])
+_KINDS = ("python", "scikitlearn")
 
 
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
     spec = study.evaluation
     return [
-        _separation_asset(spec, partitions=partitions),
+        _metric_asset(
+            "evaluation.kg_separation",
+            description=(
+                "KG separation: how far true and false statements differ in mean cosine similarity; and edge "
+                "separation: how far the cosine of a gene's and a disease's names does."
+            ),
+            reads={
+                "embeddings": _input("inference.embeddings"),
+                "names": _input("inference.names"),
+                "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+            },
+            rows=lambda embeddings, names, pairs: pa.concat_tables(
+                [
+                    embedding_rows(embeddings, table="evaluation.kg_separation", spec=spec),
+                    edge_rows(embeddings, names=names, pairs=pairs, spec=spec),
+                ]
+            ),
+            partitions=partitions,
+        ),
         _metric_asset(
             "evaluation.embedding_probe",
             description=(
                 "Embedding probe: logistic regression reads the label from held-out embeddings, in one split and by "
                 "cross-validation."
             ),
-            compute=probe_rows,
-            spec=spec,
+            reads={"embeddings": _input("inference.embeddings")},
+            rows=lambda embeddings: embedding_rows(embeddings, table="evaluation.embedding_probe", spec=spec),
             partitions=partitions,
         ),
         _cluster_asset(spec, partitions=partitions),
-        _zero_shot_asset(spec, partitions=partitions),
-        _link_asset(spec, partitions=partitions),
+        _metric_asset(
+            "evaluation.zero_shot",
+            description="Zero-shot figures: how often the model answers rightly, and how well p_true ranks.",
+            reads={"answers": _input("inference.answers")},
+            rows=lambda answers: zero_shot_rows(answers, spec=spec),
+            pictures=_confusion_matrices,
+            partitions=partitions,
+        ),
+        _metric_asset(
+            "evaluation.link_prediction",
+            kinds=("python",),
+            description="Link prediction: mean reciprocal rank and Hits@k of the answers to held-out true pairs.",
+            reads={"rankings": _input("inference.rankings")},
+            rows=lambda rankings: link_rows(rankings, spec=spec),
+            partitions=partitions,
+            code_version="1",
+        ),
         _comparison_asset(study, partitions=partitions),
         _baseline_asset(study, partitions=partitions),
     ]
 
 
-def _separation_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
-    @dg.asset(
-        **asset_arguments(
-            "evaluation.kg_separation",
-            kinds={"python", "scikitlearn"},
-            description=(
-                "KG separation: how far true and false statements differ in mean cosine similarity; and edge "
-                "separation: how far the cosine of a gene's and a disease's names does."
-            ),
-        ),
-        partitions_def=partitions.variant,
-        ins={
-            "embeddings": dg.AssetIn(key=_EMBEDDINGS),
-            "names": dg.AssetIn(key=_NAMES),
-            "pairs": dg.AssetIn(key=_PAIRS, partition_mapping=partitions.dataset_to_variant),
-        },
-        deps=[settings_dep("evaluation")],
-        code_version="2",
-    )
-    def separation(
-        embeddings: pa.Table, names: pa.Table, pairs: pa.Table, warehouse: Warehouse
-    ) -> dg.MaterializeResult[pa.Table]:
-        rows = pa.concat_tables(
-            [
-                separation_rows(embeddings, spec=spec),
-                edge_rows(embeddings, names=names, pairs=pairs, spec=spec),
-            ]
-        )
-        return materialized(
-            rows, full_name="evaluation.kg_separation", warehouse=warehouse, metadata=_headline(rows)
-        )
-
-    return separation
+def _input(full_name: str, *, mapping: dg.PartitionMapping | None = None) -> dg.AssetIn:
+    return dg.AssetIn(key=dg.AssetKey(full_name.split(".")), partition_mapping=mapping)
 
 
 def _metric_asset(
     full_name: str,
     *,
     description: str,
-    compute: Callable[..., pa.Table],
-    spec: EvaluationSpec,
+    reads: Mapping[str, dg.AssetIn],
+    rows: Callable[..., pa.Table],
     partitions: Partitions,
+    pictures: Callable[..., dict[str, dg.MarkdownMetadataValue]] | None = None,
+    kinds: Sequence[str] = _KINDS,
+    code_version: str = "2",
 ) -> dg.AssetsDefinition:
+    """Return the asset of a variant's metric table.
+
+    :param reads: the tables that it is made from, by the names that ``rows`` and ``pictures`` know them by
+    """
+
     @dg.asset(
-        **asset_arguments(full_name, kinds={"python", "scikitlearn"}, description=description),
+        **asset_arguments(full_name, kinds=set(kinds), description=description),
         partitions_def=partitions.variant,
-        ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
+        ins=reads,
         deps=[settings_dep("evaluation")],
-        code_version="2",
+        code_version=code_version,
     )
-    def metric_table(embeddings: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        rows = compute(embeddings, spec=spec)
-        return materialized(rows, full_name=full_name, warehouse=warehouse, metadata=_headline(rows))
+    def metric_table(warehouse: Warehouse, **tables: pa.Table) -> dg.MaterializeResult[pa.Table]:
+        found = rows(**tables)
+        shown = pictures(**tables) if pictures else {}
+        return materialized(
+            found, full_name=full_name, warehouse=warehouse, metadata=_headline(found) | shown
+        )
 
     return metric_table
 
 
-def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
-    kinds = {"python", "scikitlearn"}
+def _confusion_matrices(answers: pa.Table) -> dict[str, dg.MarkdownMetadataValue]:
+    matrices = {}
+    for key, asked in grouped(answers, by=("test_set", "prompt")):
+        test_set, prompt = key["test_set"], key["prompt"]
+        matrices[f"confusion_{test_set}_{prompt}"] = dg.MetadataValue.md(
+            markdown_image(confusion_matrix(asked), title=f"Confusion matrix, {test_set}, {prompt} prompt")
+        )
+    return matrices
 
+
+def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="evaluation__cluster",
         outs={
             "quality": dg.AssetOut(
                 **asset_arguments(
                     "evaluation.cluster_quality",
-                    kinds=kinds,
+                    kinds=set(_KINDS),
                     description="Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings.",
                 ),
                 code_version="2",
@@ -130,83 +143,34 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
             "map": dg.AssetOut(
                 **asset_arguments(
                     "evaluation.cluster_map",
-                    kinds=kinds,
+                    kinds=set(_KINDS),
                     description="The t-SNE map that the silhouette is of.",
                 ),
                 code_version="2",
             ),
         },
         partitions_def=partitions.variant,
-        ins={"embeddings": dg.AssetIn(key=_EMBEDDINGS)},
+        ins={"embeddings": _input("inference.embeddings")},
         deps=[settings_dep("evaluation")],
     )
     def cluster(embeddings: pa.Table, warehouse: Warehouse) -> Iterator[dg.MaterializeResult[pa.Table]]:
-        metrics, places = cluster_rows(embeddings, spec=spec)
+        maps = map_rows(embeddings, spec=spec)
+        quality = pa.concat_tables(
+            [
+                map_silhouette_rows(maps, spec=spec),
+                embedding_rows(embeddings, table="evaluation.cluster_quality", spec=spec),
+            ]
+        )
         yield materialized(
-            metrics,
+            quality,
             full_name="evaluation.cluster_quality",
             warehouse=warehouse,
             in_multi_asset=True,
-            metadata=_headline(metrics),
+            metadata=_headline(quality),
         )
-        yield materialized(
-            places, full_name="evaluation.cluster_map", warehouse=warehouse, in_multi_asset=True
-        )
+        yield materialized(maps, full_name="evaluation.cluster_map", warehouse=warehouse, in_multi_asset=True)
 
     return cluster
-
-
-def _zero_shot_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
-    @dg.asset(
-        **asset_arguments(
-            "evaluation.zero_shot",
-            kinds={"python", "scikitlearn"},
-            description="Zero-shot figures: how often the model answers rightly, and how well p_true ranks.",
-        ),
-        partitions_def=partitions.variant,
-        ins={"answers": dg.AssetIn(key=_ANSWERS)},
-        deps=[settings_dep("evaluation")],
-        code_version="2",
-    )
-    def zero_shot(answers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        rows = zero_shot_rows(answers, spec=spec)
-        confusion = {}
-        for key, asked in grouped(answers, by=("test_set", "prompt")):
-            test_set, prompt = key["test_set"], key["prompt"]
-            confusion[f"confusion_{test_set}_{prompt}"] = dg.MetadataValue.md(
-                markdown_image(
-                    confusion_matrix(asked), title=f"Confusion matrix, {test_set}, {prompt} prompt"
-                )
-            )
-        return materialized(
-            rows,
-            full_name="evaluation.zero_shot",
-            warehouse=warehouse,
-            metadata=_headline(rows) | confusion,
-        )
-
-    return zero_shot
-
-
-def _link_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
-    @dg.asset(
-        **asset_arguments(
-            "evaluation.link_prediction",
-            kinds={"python"},
-            description="Link prediction: mean reciprocal rank and Hits@k of the answers to held-out true pairs.",
-        ),
-        partitions_def=partitions.variant,
-        ins={"rankings": dg.AssetIn(key=_RANKINGS)},
-        deps=[settings_dep("evaluation")],
-        code_version="1",
-    )
-    def link_prediction(rankings: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        rows = link_rows(rankings, spec=spec)
-        return materialized(
-            rows, full_name="evaluation.link_prediction", warehouse=warehouse, metadata=_headline(rows)
-        )
-
-    return link_prediction
 
 
 def _comparison_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:
@@ -223,10 +187,10 @@ def _comparison_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefin
         ),
         partitions_def=partitions.tuned,
         ins={
-            "answers": dg.AssetIn(key=_ANSWERS, partition_mapping=mapping),
-            "embeddings": dg.AssetIn(key=_EMBEDDINGS, partition_mapping=mapping),
-            "names": dg.AssetIn(key=_NAMES, partition_mapping=mapping),
-            "pairs": dg.AssetIn(key=_PAIRS, partition_mapping=partitions.dataset_to_tuned),
+            "answers": _input("inference.answers", mapping=mapping),
+            "embeddings": _input("inference.embeddings", mapping=mapping),
+            "names": _input("inference.names", mapping=mapping),
+            "pairs": _input("curation.pairs", mapping=partitions.dataset_to_tuned),
         },
         deps=[settings_dep("evaluation")],
         code_version="1",
@@ -275,7 +239,7 @@ def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinit
             ),
         ),
         partitions_def=partitions.dataset,
-        ins={"pairs": dg.AssetIn(key=dg.AssetKey(["curation", "pairs"]))},
+        ins={"pairs": _input("curation.pairs")},
         deps=[settings_dep("evaluation"), settings_dep("links")],
         code_version="2",
     )
@@ -284,7 +248,7 @@ def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinit
     ) -> dg.MaterializeResult[pa.Table]:
         rows = baseline_rows(
             pairs,
-            dataset_spec_sampler=study.datasets[context.partition_key].sampler,
+            sampler=study.datasets[context.partition_key].sampler,
             spec=study.evaluation,
         )
         return materialized(

@@ -18,8 +18,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from bioalign_assets.evaluation.scorer import PairScorer, training_labels
-from bioalign_assets.evaluation.threads import one_thread
+from bioalign_assets.evaluation.baseline import PairScorer, training_labels
+from bioalign_assets.models.threads import one_thread
 
 __all__ = ["character_ngrams"]
 

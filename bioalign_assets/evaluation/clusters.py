@@ -5,45 +5,83 @@ The study draws 400 statements, maps them to two dimensions and takes the silhou
 silhouette in the full space, of all rows, by cosine distance: no map, no draw, no perplexity.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from sklearn import config_context
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.intervals import Estimate, bootstrap_mean
-from bioalign_assets.evaluation.threads import one_thread
-from bioalign_assets.evaluation.vectors import unit_vectors
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.metric import Family, Metric
+from bioalign_assets.evaluation.rows import (
+    BY_TEST_SET,
+    as_table,
+    groups,
+    labels_of,
+    metric_generator,
+    metric_rows,
+)
+from bioalign_assets.evaluation.statistic import Mean
+from bioalign_assets.inference.vectors import embedding_matrix, unit_vectors
+from bioalign_assets.models.threads import one_thread
+from bioalign_assets.study.evaluation import EvaluationSpec
+from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = [
-    "LEAST_ROWS",
-    "ClusterMap",
-    "cluster_map",
-    "cluster_quality",
+    "MAP_SILHOUETTE",
+    "SILHOUETTE",
     "draw_stratified",
-    "space_silhouette",
+    "map_rows",
+    "map_silhouette",
+    "map_silhouette_rows",
+    "silhouette",
     "tsne_map",
 ]
 
-LEAST_ROWS = 5  # of either label: fewer make no neighbourhoods
+_LEAST_ROWS = 5  # of either label: fewer make no neighbourhoods
 _CHUNK_MIB = 64  # of distances at once
 _PERPLEXITY = 30.0  # scikit-learn's default, as in the study
 
+Floats = npt.NDArray[np.floating[Any]]
 
-@dataclass(frozen=True, kw_only=True)
-class ClusterMap:
-    """A t-SNE map: which rows stand on it, and where.
 
-    :param rows: row positions in the embeddings, ascending, shape (m,)
-    :param coordinates: shape (m, 2); no unit, only neighbourhoods mean something
+def map_rows(embeddings: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
+    """Return the t-SNE map of each test set: which rows stand on it, and where.
+
+    :param embeddings: schema ``inference.embeddings``
+    :returns: schema ``evaluation.cluster_map``; coordinates have no unit, only neighbourhoods mean something
+    :raises EvaluationError: if there are no rows, unusable vectors, or fewer than five rows of a label
     """
+    maps: list[pa.Table] = []
+    schema = TABLES["evaluation.cluster_map"].arrow
+    for key, group, subject in groups(embeddings, by=BY_TEST_SET, table="inference.embeddings"):
+        labels = labels_of(group, subject=subject, least=_LEAST_ROWS)
+        matrix = embedding_matrix(group["embedding"], subject=subject)
+        rng = metric_generator(spec, test_set=key["test_set"], metric="cluster_map")
+        drawn = draw_stratified(labels, size=spec.map_size, rng=rng)
+        coordinates = tsne_map(matrix[drawn], seed=spec.seed)
+        mapped = group.drop_columns(["embedding"]).take(drawn)
+        for axis, name in enumerate(("x", "y")):
+            mapped = mapped.append_column(name, pa.array(coordinates[:, axis]))
+        maps.append(mapped.select(schema.names).cast(schema))
+    return pa.concat_tables(maps)
 
-    rows: npt.NDArray[np.intp]
-    coordinates: npt.NDArray[np.float64]
+
+def map_silhouette_rows(maps: pa.Table, *, spec: EvaluationSpec) -> pa.Table:
+    """Return the silhouette of each test set's map.
+
+    :param maps: schema ``evaluation.cluster_map``
+    :returns: schema ``evaluation.cluster_quality``
+    """
+    rows: list[dict[str, Any]] = []
+    for key, group, subject in groups(maps, by=BY_TEST_SET, table="evaluation.cluster_map"):
+        coordinates = np.column_stack([group["x"].to_numpy(), group["y"].to_numpy()])
+        statistics = map_silhouette(coordinates, labels=labels_of(group, subject=subject))
+        rows += metric_rows(MAP_SILHOUETTE, statistics=statistics, key=key, spec=spec)
+    return as_table(rows, name=MAP_SILHOUETTE.table)
 
 
 def draw_stratified(labels: npt.ArrayLike, *, size: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -65,7 +103,7 @@ def draw_stratified(labels: npt.ArrayLike, *, size: int, rng: np.random.Generato
     return np.sort(np.concatenate(drawn))
 
 
-def tsne_map(embeddings: npt.NDArray[np.floating[Any]], *, seed: int) -> npt.NDArray[np.float64]:
+def tsne_map(embeddings: Floats, *, seed: int) -> npt.NDArray[np.float64]:
     """Return the t-SNE map of some vectors: the same bytes for the same vectors and seed.
 
     It starts from the first two principal components. Perplexity 30, or a third of the other rows where they
@@ -89,33 +127,7 @@ def tsne_map(embeddings: npt.NDArray[np.floating[Any]], *, seed: int) -> npt.NDA
         return np.asarray(map_.fit_transform(embeddings), dtype=np.float64)
 
 
-def cluster_map(
-    embeddings: npt.NDArray[np.floating[Any]],
-    labels: npt.ArrayLike,
-    *,
-    size: int,
-    seed: int,
-    rng: np.random.Generator,
-) -> ClusterMap:
-    """Draw rows and map them.
-
-    :param embeddings: shape (n, d)
-    :param labels: 1 or 0, shape (n,)
-    :param size: rows on the map
-    :param seed: of t-SNE
-    :param rng: of the draw
-    """
-    rows = draw_stratified(labels, size=size, rng=rng)
-    return ClusterMap(rows=rows, coordinates=tsne_map(embeddings[rows], seed=seed))
-
-
-def cluster_quality(
-    coordinates: npt.NDArray[np.floating[Any]],
-    labels: npt.ArrayLike,
-    *,
-    resamples: int,
-    rng: np.random.Generator,
-) -> dict[str, Estimate]:
+def map_silhouette(coordinates: Floats, *, labels: npt.ArrayLike) -> dict[str, Mean]:
     """Return the silhouette of a map by label.
 
     The interval is conditional on the map: it resamples the silhouettes that the rows have on this one map,
@@ -126,17 +138,15 @@ def cluster_quality(
     :param labels: 1 or 0, shape (m,), both present, m >= 3
     :returns: ``silhouette_tsne`` in [-1, 1]
     """
-    rows = silhouette_samples(coordinates, np.asarray(labels))
-    return {"silhouette_tsne": bootstrap_mean(rows, resamples=resamples, rng=rng)}
+    return {"silhouette_tsne": Mean(silhouette_samples(coordinates, np.asarray(labels)))}
 
 
-def space_silhouette(
-    embeddings: npt.NDArray[np.floating[Any]],
-    labels: npt.ArrayLike,
+def silhouette(
+    embeddings: Floats,
     *,
-    resamples: int,
-    rng: np.random.Generator,
-) -> dict[str, Estimate]:
+    labels: npt.ArrayLike,
+    seed: int = 0,  # noqa: ARG001 - nothing is drawn
+) -> dict[str, Mean]:
     """Return the silhouette of the embeddings themselves by label, with cosine distance (1 - cosine).
 
     All n^2 distances are looked at, some rows at a time. The interval resamples the silhouettes that the rows
@@ -149,5 +159,47 @@ def space_silhouette(
     """
     units = unit_vectors(embeddings)
     with one_thread(), config_context(working_memory=_CHUNK_MIB):
-        rows = silhouette_samples(units, np.asarray(labels), metric="cosine")
-    return {"silhouette": bootstrap_mean(rows, resamples=resamples, rng=rng)}
+        return {"silhouette": Mean(silhouette_samples(units, np.asarray(labels), metric="cosine"))}
+
+
+_ROUSSEEUW = "Rousseeuw 1987, https://doi.org/10.1016/0377-0427(87)90125-7"
+
+MAP_SILHOUETTE = Family(
+    metrics=(
+        Metric(
+            name="silhouette_tsne",
+            title="Silhouette of the t-SNE map",
+            range=(-1.0, 1.0),
+            direction="higher",
+            formula="mean over mapped rows of (b - a) / max(a, b); a, b: mean distance on the map to the own "
+            "and to the other label",
+            source=f"Ziad, Khan and Karim 2025, Quantifying the Structural Alignment of LLM Embeddings; {_ROUSSEEUW}; "
+            "van der Maaten and Hinton 2008, https://jmlr.org/papers/v9/vandermaaten08a.html",
+            cannot_tell="How the classes lie in the full space: t-SNE keeps neighbourhoods, not distances, and "
+            "its map depends on seed and perplexity.",
+        ),
+    ),
+    table="evaluation.cluster_quality",
+    reads="map",
+    statistics=map_silhouette,
+)
+
+SILHOUETTE = Family(
+    metrics=(
+        Metric(
+            name="silhouette",
+            title="Silhouette in the full space",
+            range=(-1.0, 1.0),
+            direction="higher",
+            formula="mean over rows of (b - a) / max(a, b); a, b: mean cosine distance to the own and to the other "
+            "label, over all rows and dimensions",
+            source=_ROUSSEEUW,
+            cannot_tell="Whether the label can be read: a direction that a probe finds can be too small a part of "
+            "the distance to show here.",
+        ),
+    ),
+    table="evaluation.cluster_quality",
+    reads="embeddings",
+    least=_LEAST_ROWS,
+    statistics=silhouette,
+)

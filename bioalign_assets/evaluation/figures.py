@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import silhouette_score
 
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.vectors import labels_of
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.rows import labels_of
 from bioalign_assets.plotting import LABEL_COLOURS, figure_style
 
 __all__ = ["confusion_matrix", "tsne_pair"]

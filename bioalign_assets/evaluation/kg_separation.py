@@ -5,6 +5,7 @@ mean of its unit vectors: (1/n^2) sum_ij u_i . u_j = ||(1/n) sum_i u_i||^2. So i
 matrix is made. The study takes the absolute difference of the two classes; its sign is kept beside it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,59 @@ from bioalign_assets.evaluation.intervals import (
     percentile_estimate,
     resample_chunks,
 )
-from bioalign_assets.evaluation.threads import one_thread
-from bioalign_assets.evaluation.vectors import unit_vectors
+from bioalign_assets.evaluation.metric import Family, Generators, Metric
+from bioalign_assets.evaluation.statistic import Statistic
+from bioalign_assets.inference.vectors import unit_vectors
+from bioalign_assets.models.threads import one_thread
 
-__all__ = ["kg_separation", "mean_cosine", "signed_replicates"]
+__all__ = ["KG_SEPARATION", "SignedSeparation", "mean_cosine"]
 
 Floats = npt.NDArray[np.floating[Any]]
+
+_STUDY = "Ziad, Khan and Karim 2025, Quantifying the Structural Alignment of LLM Embeddings"
+
+
+class SignedSeparation(Statistic):
+    r"""The mean cosine of the true statements minus that of the false ones, in [-1, 1].
+
+    Rows are drawn anew within each class. In a resample a row meets copies of itself more often than in the
+    sample, where it meets itself once, so the plain replicates lie too high: the mean of n drawn unit vectors
+    has the expected squared length ||u||^2 + (1 - ||u||^2) / n, with u the class's mean unit vector (the
+    variance of one drawn vector is 1 - ||u||^2). Exactly (1 - ||u||^2) / n is subtracted from the replicates of
+    each class, which centres them on the figure; no approximation enters.
+
+    :param embeddings: shape (n, d), finite, no row all zero
+    :param labels: 1 or 0, shape (n,), both present
+    :raises EvaluationError: if a vector is not finite or has no length
+    :raises ValueError: if a class is missing, or the shapes don't fit
+    """
+
+    def __init__(self, embeddings: Floats, *, labels: npt.ArrayLike) -> None:
+        label = np.asarray(labels)
+        if label.shape != (len(embeddings),) or not np.isin(label, (0, 1)).all():
+            raise ValueError(
+                f"labels must be 0 or 1, one for each of {len(embeddings)} rows, found shape {label.shape}"
+            )
+        missing = [name for name, code in (("true", 1), ("false", 0)) if not (label == code).any()]
+        if missing:
+            raise ValueError(f"there is no {missing[0]} statement: a separation needs both classes")
+        units = unit_vectors(embeddings)
+        self.true, self.false = units[label == 1], units[label == 0]
+        self.n = len(label)
+        self.value = mean_cosine(self.true) - mean_cosine(self.false)
+
+    def replicates(self, *, resamples: int, rng: np.random.Generator) -> Floats:
+        """Return the corrected figure on each resample."""
+        with one_thread():
+            true, false = (
+                _class_replicates(units, resamples=resamples, rng=rng) for units in (self.true, self.false)
+            )
+        return true - false
+
+    def estimate(self, *, resamples: int, rng: np.random.Generator) -> Estimate:
+        """Return the figure with its interval, cut at the ends of the range: a correction can lead beyond."""
+        replicates = np.clip(self.replicates(resamples=resamples, rng=rng), -1.0, 1.0)
+        return percentile_estimate(self.value, replicates=replicates, n=self.n)
 
 
 def mean_cosine(units: Floats) -> float:
@@ -33,64 +81,7 @@ def mean_cosine(units: Floats) -> float:
     return min(1.0, float(np.square(units.mean(axis=0)).sum()))
 
 
-def kg_separation(
-    embeddings: Floats, labels: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
-) -> dict[str, Estimate]:
-    r"""Return the difference of the two classes' mean cosines, as the study takes it and with its sign.
-
-    Interval: rows are drawn anew within each class. In a resample a row meets copies of itself more often
-    than in the sample, where it meets itself once, so the plain replicates lie too high: the mean of n drawn
-    unit vectors has the expected squared length ||u||^2 + (1 - ||u||^2) / n, with u the class's mean unit
-    vector (the variance of one drawn vector is 1 - ||u||^2). Exactly (1 - ||u||^2) / n is subtracted from the
-    replicates of each class, which centres them on the figure; no approximation enters.
-
-    The interval of the absolute value is the image of the signed one: a signed interval across 0 becomes one
-    from 0. Percentiles of absolute replicates would lie above the figure wherever it is near 0.
-
-    :param embeddings: shape (n, d), finite, no row all zero
-    :param labels: 1 or 0, shape (n,), both present
-    :returns: ``kg_separation`` in [0, 1], ``kg_separation_signed`` (true minus false) in [-1, 1];
-        n counts both classes
-    :raises EvaluationError: if a vector is not finite or has no length
-    :raises ValueError: if a class is missing, or the shapes don't fit
-    """
-    signed, replicates = signed_replicates(embeddings, labels, resamples=resamples, rng=rng)
-    n = len(embeddings)
-    with_sign = percentile_estimate(signed, replicates=np.clip(replicates, -1.0, 1.0), n=n)
-    low, high = with_sign.ci_low, with_sign.ci_high
-    ends = (abs(low), abs(high))
-    without = Estimate(
-        value=abs(signed), ci_low=0.0 if low <= 0.0 <= high else min(ends), ci_high=max(ends), n=n
-    )
-    return {"kg_separation": without, "kg_separation_signed": with_sign}
-
-
-def signed_replicates(
-    embeddings: Floats, labels: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
-) -> tuple[float, Floats]:
-    """Return the signed separation and its corrected bootstrap replicates, shape (resamples,).
-
-    The draws depend on the labels alone. Parameters and errors are those of ``kg_separation``.
-    """
-    label = np.asarray(labels)
-    if label.shape != (len(embeddings),) or not np.isin(label, (0, 1)).all():
-        raise ValueError(
-            f"labels must be 0 or 1, one for each of {len(embeddings)} rows, found shape {label.shape}"
-        )
-    missing = [name for name, code in (("true", 1), ("false", 0)) if not (label == code).any()]
-    if missing:
-        raise ValueError(f"there is no {missing[0]} statement: a separation needs both classes")
-    units = unit_vectors(embeddings)
-    signed, replicates = 0.0, np.zeros(resamples)
-    with one_thread():
-        for code, sign in ((1, 1.0), (0, -1.0)):
-            of_class = units[label == code]
-            signed += sign * mean_cosine(of_class)
-            replicates += sign * _replicates(of_class, resamples=resamples, rng=rng)
-    return signed, replicates
-
-
-def _replicates(units: Floats, *, resamples: int, rng: np.random.Generator) -> Floats:
+def _class_replicates(units: Floats, *, resamples: int, rng: np.random.Generator) -> Floats:
     """Return the corrected mean cosine of each resample of one class, shape (resamples,)."""
     n, d = units.shape
     excess = (1.0 - mean_cosine(units)) / n
@@ -103,3 +94,63 @@ def _replicates(units: Floats, *, resamples: int, rng: np.random.Generator) -> F
         counts = np.bincount(flat.ravel(), minlength=count * n).reshape(count, n)
         kept.append(np.square(counts @ units / n).sum(axis=1) - excess)
     return np.concatenate(kept)
+
+
+def _statistics(
+    embeddings: Floats,
+    *,
+    labels: npt.ArrayLike,
+    seed: int,  # noqa: ARG001 - nothing hangs on it
+) -> dict[str, SignedSeparation]:
+    return {"kg_separation_signed": SignedSeparation(embeddings, labels=labels)}
+
+
+def _estimates(
+    statistics: Mapping[str, SignedSeparation], *, resamples: int, generator: Generators
+) -> dict[str, Estimate]:
+    """Return both figures, of the same draws.
+
+    The interval of the absolute value is the image of the signed one: a signed interval across 0 becomes one
+    from 0. Percentiles of absolute replicates would lie above the figure wherever it is near 0.
+    """
+    signed = statistics["kg_separation_signed"].estimate(resamples=resamples, rng=generator("kg_separation"))
+    low, high = signed.ci_low, signed.ci_high
+    absolute = Estimate(
+        value=abs(signed.value),
+        ci_low=0.0 if low <= 0.0 <= high else min(abs(low), abs(high)),
+        ci_high=max(abs(low), abs(high)),
+        n=signed.n,
+    )
+    return {"kg_separation": absolute, "kg_separation_signed": signed}
+
+
+KG_SEPARATION = Family(
+    metrics=(
+        Metric(
+            name="kg_separation",
+            title="KG separation",
+            range=(0.0, 1.0),
+            direction="higher",
+            formula="|mean cosine over all pairs of true statements - the same over false ones|, self-pairs "
+            "included; = | ||mean u_true||^2 - ||mean u_false||^2 |, u unit vectors",
+            source=_STUDY,
+            cannot_tell="Whether true and false statements lie apart: it compares how tight the two groups are, "
+            "so two equally tight groups in opposite corners score 0, and one inside the other scores high.",
+        ),
+        Metric(
+            name="kg_separation_signed",
+            title="KG separation, signed",
+            range=(-1.0, 1.0),
+            direction="none",
+            formula="mean cosine over all pairs of true statements - the same over false ones, self-pairs "
+            "included",
+            source=f"{_STUDY}, before the absolute value is taken",
+            cannot_tell="Whether true and false statements lie apart; its sign only tells which group is the "
+            "tighter one.",
+        ),
+    ),
+    table="evaluation.kg_separation",
+    reads="embeddings",
+    statistics=_statistics,
+    estimates=_estimates,
+)

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.scorer import PairScorer
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.baseline import PairScorer
 
 __all__ = ["majority"]
 

@@ -1,7 +1,8 @@
 """The page of all metrics, ``docs/metrics.md``, made from their declarations."""
 
-from bioalign_assets.evaluation.comparison_rows import COMPARED_METRICS, LEAST_COMMON_ROWS
-from bioalign_assets.evaluation.metric import METRICS, Metric
+from bioalign_assets.evaluation.comparisons import COMPARED_METRICS, LEAST_COMMON_ROWS
+from bioalign_assets.evaluation.metric import Metric
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.evaluation.paired import FEW_DISCORDANT
 
 __all__ = ["metric_page"]

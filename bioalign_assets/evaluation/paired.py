@@ -6,7 +6,6 @@ are compared by McNemar's test, every other figure by the paired bootstrap. What
 rows; the models, trained once with one seed, are held.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,19 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, chi2
 
-from bioalign_assets.evaluation.confusion import CONFUSION_METRICS, confusion_figures
 from bioalign_assets.evaluation.intervals import percentile_estimate
 
-__all__ = [
-    "FEW_DISCORDANT",
-    "Change",
-    "PairedTest",
-    "bootstrap_p_value",
-    "compare_confusion",
-    "compare_replicates",
-    "compare_shares",
-    "mcnemar",
-]
+__all__ = ["FEW_DISCORDANT", "Change", "PairedTest", "bootstrap_p_value", "mcnemar", "paired_change"]
 
 PairedTest = Literal["mcnemar-exact", "mcnemar", "paired-bootstrap"]
 
@@ -52,6 +41,28 @@ class Change:
     def change(self) -> float:
         """Tuned minus untuned."""
         return self.tuned - self.untuned
+
+
+def paired_change(
+    untuned: float, tuned: float, *, changes: Floats, n: int, test: tuple[float, PairedTest] | None = None
+) -> Change:
+    """Return the change of a figure with its interval and a test.
+
+    :param changes: the change on each resample, shape (resamples,), finite
+    :param n: rows
+    :param test: a p-value and whose it is; that of the paired bootstrap where there is none
+    """
+    interval = percentile_estimate(tuned - untuned, replicates=changes, n=n)
+    p_value, name = test or (bootstrap_p_value(changes), "paired-bootstrap")
+    return Change(
+        untuned=untuned,
+        tuned=tuned,
+        change_ci_low=interval.ci_low,
+        change_ci_high=interval.ci_high,
+        p_value=p_value,
+        test=name,
+        n=n,
+    )
 
 
 def mcnemar(only_untuned: int, only_tuned: int) -> tuple[float, PairedTest]:
@@ -89,109 +100,3 @@ def bootstrap_p_value(changes: Floats) -> float:
     """
     beyond = min(np.count_nonzero(changes <= 0), np.count_nonzero(changes >= 0))
     return min(1.0, 2 * (beyond + 1) / (len(changes) + 1))
-
-
-def compare_replicates(untuned: tuple[float, Floats], tuned: tuple[float, Floats], *, n: int) -> Change:
-    """Return the change of a figure by the paired bootstrap.
-
-    :param untuned: the figure, and its replicates, shape (resamples,)
-    :param tuned: the same of the tuned model, **on the same drawn rows**: made with a generator that began in
-        the same state
-    :param n: rows
-    :raises ValueError: if the numbers of replicates differ
-    """
-    before, after = untuned[1], tuned[1]
-    if before.shape != after.shape:
-        raise ValueError(f"replicates differ in number: {before.shape}, {after.shape}")
-    changes = after - before
-    interval = percentile_estimate(tuned[0] - untuned[0], replicates=changes, n=n)
-    return Change(
-        untuned=untuned[0],
-        tuned=tuned[0],
-        change_ci_low=interval.ci_low,
-        change_ci_high=interval.ci_high,
-        p_value=bootstrap_p_value(changes),
-        test="paired-bootstrap",
-        n=n,
-    )
-
-
-def compare_shares(
-    untuned: npt.ArrayLike, tuned: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
-) -> Change:
-    """Return the change of a share of rows (right answers, say) by McNemar's test, its interval by the bootstrap.
-
-    The change in a resample hangs on three counts only (rows that one, the other, or neither model has alone),
-    which are multinomial, exactly.
-
-    :param untuned: booleans, shape (n,), n >= 1
-    :param tuned: booleans of the same rows, shape (n,)
-    :raises ValueError: if the shapes differ or there are no rows
-    """
-    before, after = np.asarray(untuned, dtype=bool), np.asarray(tuned, dtype=bool)
-    if before.shape != after.shape or before.ndim != 1 or not len(before):
-        raise ValueError(f"shapes must be one (n,), n at least 1: {before.shape}, {after.shape}")
-    n = len(before)
-    lost, won = int((before & ~after).sum()), int((~before & after).sum())
-    drawn = rng.multinomial(n, np.array([lost, won, n - lost - won]) / n, size=resamples)
-    values = float(before.mean()), float(after.mean())
-    interval = percentile_estimate(values[1] - values[0], replicates=(drawn[:, 1] - drawn[:, 0]) / n, n=n)
-    p_value, test = mcnemar(lost, won)
-    return Change(
-        untuned=values[0],
-        tuned=values[1],
-        change_ci_low=interval.ci_low,
-        change_ci_high=interval.ci_high,
-        p_value=p_value,
-        test=test,
-        n=n,
-    )
-
-
-def compare_confusion(
-    labels: npt.ArrayLike,
-    *,
-    untuned: npt.ArrayLike,
-    tuned: npt.ArrayLike,
-    resamples: int,
-    rngs: Mapping[str, np.random.Generator],
-) -> dict[str, Change]:
-    """Return the change of each figure of the confusion matrix by the paired bootstrap.
-
-    What a resample draws is eight counts: label by both models' answers, multinomial, exactly.
-
-    :param labels: 1 or 0, shape (n,), n >= 1
-    :param untuned: 1 where the untuned model answered true, else 0, shape (n,)
-    :param tuned: 1 where the tuned model did, shape (n,)
-    :param rngs: one generator for each of ``CONFUSION_METRICS``
-    :returns: by the names of ``CONFUSION_METRICS``
-    :raises ValueError: if something is neither 1 nor 0, or the shapes differ
-    """
-    columns = [np.asarray(column) for column in (labels, untuned, tuned)]
-    if len({column.shape for column in columns}) != 1 or not np.isin(columns, (0, 1)).all():
-        raise ValueError("labels and answers must be 0 or 1, one of each a row")
-    label, before, after = (column.astype(np.int64) for column in columns)
-    n = len(label)
-    counts = np.bincount(4 * label + 2 * before + after, minlength=8)
-    observed = _both_sides(counts[None, :])
-    found = {}
-    for name in CONFUSION_METRICS:
-        drawn = _both_sides(rngs[name].multinomial(n, counts / n, size=resamples))
-        first, second = (
-            (float(confusion_figures(one)[name][0]), confusion_figures(many)[name])
-            for one, many in zip(observed, drawn, strict=True)
-        )
-        found[name] = compare_replicates(first, second, n=n)
-    return found
-
-
-def _both_sides(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return TP, FP, TN, FN of either model, from counts by label, untuned and tuned answer.
-
-    :param counts: shape (resamples, 8)
-    :returns: two arrays of shape (resamples, 4)
-    """
-    cube = counts.reshape(-1, 2, 2, 2)
-    before, after = cube.sum(axis=3), cube.sum(axis=2)  # by label and answer
-    sides = [np.stack([s[:, 1, 1], s[:, 0, 1], s[:, 0, 0], s[:, 1, 0]], axis=1) for s in (before, after)]
-    return sides[0], sides[1]

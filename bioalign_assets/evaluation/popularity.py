@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from bioalign_assets.evaluation.scorer import PairScorer, training_labels
-from bioalign_assets.evaluation.threads import one_thread
+from bioalign_assets.evaluation.baseline import PairScorer, training_labels
+from bioalign_assets.models.threads import one_thread
 
 __all__ = ["popularity", "popularity_counts"]
 

@@ -9,8 +9,6 @@ instead of a thousand. Epochs and width were chosen on held-out *training* pairs
 Why this and not a library: docs/decisions/0013-transe.md.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.linear_model import LogisticRegression
 
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.scorer import PairScorer, training_labels
-from bioalign_assets.evaluation.threads import one_thread
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.baseline import PairScorer, training_labels
+from bioalign_assets.models.threads import one_thread, one_torch_thread
 
 if TYPE_CHECKING:
     import torch
@@ -113,7 +111,7 @@ def fit_transe(positives: pa.Table, *, seed: int) -> TransE:
         [_codes(positives["gene_symbol"], names=genes), _codes(positives["disease_name"], names=diseases)]
     )
     generator = torch.Generator().manual_seed(seed)
-    with _one_torch_thread():
+    with one_torch_thread():
         heads, tails, relation = _first_vectors(len(genes), len(diseases), generator=generator)
         optimiser = torch.optim.Adam([heads, tails, relation], lr=_LEARNING_RATE)
         true = torch.from_numpy(pairs)
@@ -185,18 +183,6 @@ def _to_length_one(*vectors: "torch.Tensor") -> None:
     with torch.no_grad():
         for each in vectors:
             each.div_(each.norm(dim=1, keepdim=True).clamp(min=1e-9))
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _calibration(true: npt.NDArray[np.float64], false: npt.NDArray[np.float64]) -> tuple[float, float]:

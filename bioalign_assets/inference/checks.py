@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from bioalign_assets.evaluation.quality import (
+from bioalign_assets.inference.quality import (
     embeddings_are_finite,
     probabilities_are_in_range,
     ranks_are_in_range,

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bioalign_assets.evaluation.link_prediction import answer_rank
+from bioalign_assets.errors import EvaluationError
 from bioalign_assets.inference.candidates import TARGETS, LinkQueries, Target, places_among
 
-__all__ = ["rankings"]
+__all__ = ["answer_rank", "rankings"]
 
 Integers = npt.NDArray[np.int64]
 _TEXTS_AT_ONCE = 20_000  # scored together, so that batches are of like length and memory stays bounded
@@ -65,6 +65,33 @@ def rankings(
                 for kind, found in kinds.items()
             ]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def answer_rank(scores: npt.NDArray[np.floating[Any]]) -> float:
+    """Return the rank of the answer among its candidates, from 1 (best), ties at their mean.
+
+    The mean of the best and the worst rank that a tie allows ("realistic" in Berrendorf et al. 2020,
+    https://arxiv.org/abs/2002.06914): a scorer that gives all candidates one score gets the middle rank and not the
+    first, which ranking it before its ties would give (Sun et al. 2020,
+    https://doi.org/10.18653/v1/2020.acl-main.489).
+
+    :param scores: the answer's first, then the other candidates'; shape (n,), n >= 1, higher is better
+    :returns: 1 to n, in halves
+    :raises EvaluationError: if a score is not a finite number
+    """
+    if scores.ndim != 1 or not len(scores):
+        raise ValueError(f"scores must be a vector with at least the answer's, found shape {scores.shape}")
+    bad = int(np.count_nonzero(~np.isfinite(scores)))
+    if bad:
+        raise EvaluationError(
+            "scores of candidates",
+            found=f"{bad} of {len(scores)} that are not finite numbers",
+            expected="a number for every candidate",
+            remedy="Score them again; if it stays, the model overflows in its number type (try bfloat16).",
+        )
+    above = int(np.count_nonzero(scores[1:] > scores[0]))
+    equal = int(np.count_nonzero(scores[1:] == scores[0]))
+    return 1 + above + equal / 2
 
 
 def _together(queries: LinkQueries, *, size: int | None) -> Iterator[list[tuple[int, Target, Integers]]]:

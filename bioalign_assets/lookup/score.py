@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bioalign_assets.curation.identity import pair_ids
 from bioalign_assets.errors import BioAlignError
-from bioalign_assets.evaluation.vectors import embedding_matrix, unit_vectors
+from bioalign_assets.inference.vectors import embedding_matrix, unit_vectors
 from bioalign_assets.lookup.asking import AskedVariant, trained_label
 from bioalign_assets.lookup.vocabulary import Association, Entity
 

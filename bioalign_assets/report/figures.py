@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bioalign_assets.errors import WarehouseError
-from bioalign_assets.evaluation.metric import METRICS
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.plotting import ROLE_COLOURS, figure_style
 from bioalign_assets.study import UNTUNED
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bioalign_assets.evaluation.link_metrics import link_metric
-from bioalign_assets.evaluation.metric import METRICS
+from bioalign_assets.evaluation.link_prediction import link_metric
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.report.blocks import Album, Block, Details, Section, Table, Text
 from bioalign_assets.report.figures import leaderboard_figure
 from bioalign_assets.report.numbers import interval, p_value, percent, real

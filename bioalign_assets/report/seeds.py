@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.stats import t
 
-from bioalign_assets.evaluation.metric import METRICS
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.warehouse.schemas import TABLES
 

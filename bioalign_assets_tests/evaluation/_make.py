@@ -4,8 +4,17 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bioalign_assets.warehouse.schemas import TABLES
+
+
+def where(table: pa.Table, **values: object) -> pa.Table:
+    """The rows that have these values; None for none."""
+    for name, value in values.items():
+        column = table[name]
+        table = table.filter(pc.is_null(column) if value is None else pc.equal(column, value))
+    return table
 
 
 def embeddings(

@@ -1,28 +1,26 @@
-"""The real datasets, built once for this room."""
+"""The real datasets."""
 
 import pyarrow as pa
 import pytest
 
-from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.study.datasets import DatasetSpec
-from bioalign_assets_tests.evaluation._real import read_associations
+from bioalign_assets_tests.evaluation._real import read_associations, read_dataset
 
 
 @pytest.fixture(scope="session")
 def associations(real_data) -> pa.Table:
-    return read_associations(real_data / "ctd" / "CTD_curated_genes_diseases.2025-08-27.csv")
+    return read_associations(real_data)
 
 
 @pytest.fixture(scope="session")
-def published(associations) -> pa.Table:
-    return build_dataset(associations, spec=DatasetSpec(name="published", sampler="published", split="pair"))
+def published(real_data) -> pa.Table:
+    return read_dataset("published", real_data)
 
 
 @pytest.fixture(scope="session")
-def held_out(associations) -> pa.Table:
-    return build_dataset(associations, spec=DatasetSpec(name="held-out", sampler="published", split="entity"))
+def held_out(real_data) -> pa.Table:
+    return read_dataset("held-out", real_data)
 
 
 @pytest.fixture(scope="session")
-def stable(associations) -> pa.Table:
-    return build_dataset(associations, spec=DatasetSpec(name="stable", sampler="stable", split="pair"))
+def stable(real_data) -> pa.Table:
+    return read_dataset("stable", real_data)

@@ -6,14 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 
-from bioalign_assets.evaluation import intervals
-from bioalign_assets.evaluation.calibration import (
-    BINS,
-    bootstrap_brier,
-    bootstrap_calibration_error,
-    calibration_bins,
-    squared_errors,
-)
+from bioalign_assets.evaluation.calibration import BINS, CalibrationError, brier, calibration_bins
+from bioalign_assets.evaluation.intervals import resample_chunks
 
 _rows = st.lists(
     st.tuples(st.integers(0, 1), st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0]))),
@@ -22,11 +16,12 @@ _rows = st.lists(
 )
 
 
-def error(labels, p_true, *, seed=0):
-    return bootstrap_calibration_error(labels, p_true, resamples=200, rng=np.random.default_rng(seed))
+def error(labels, p_true, *, resamples=100, seed=0):
+    rng = np.random.default_rng(seed)
+    return CalibrationError(labels, p_true=p_true).estimate(resamples=resamples, rng=rng)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(_rows)
 def test_the_error_is_the_loop_over_its_bins_and_in_range(rows):
     labels, p_true = map(np.array, zip(*rows, strict=True))
@@ -41,7 +36,7 @@ def test_the_error_is_the_loop_over_its_bins_and_in_range(rows):
     assert found.n == len(rows)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(_rows)
 def test_bins_go_up_with_p_true_and_keep_ties_together(rows):
     p_true = np.array([each for _, each in rows])
@@ -80,10 +75,10 @@ def test_interval_covers_the_truth_of_a_badly_calibrated_model_and_leans_down_fo
         labels = (rng.random(400) < p_true / 2).astype(int)  # says twice what is so: the gap is p / 2
         bins = calibration_bins(p_true)
         truth = sum(p_true[bins == each].sum() / 2 for each in range(BINS)) / 400
-        found = bootstrap_calibration_error(labels, p_true, resamples=200, rng=rng)
+        found = CalibrationError(labels, p_true=p_true).estimate(resamples=100, rng=rng)
         held += found.ci_low <= truth <= found.ci_high
         good = (rng.random(400) < p_true).astype(int)
-        told = bootstrap_calibration_error(good, p_true, resamples=200, rng=rng)
+        told = CalibrationError(good, p_true=p_true).estimate(resamples=100, rng=rng)
         lower += told.value - told.ci_low > told.ci_high - told.value
     assert 0.90 <= held / 200 <= 0.99, held
     assert lower > 180
@@ -95,7 +90,7 @@ def test_the_interval_is_the_reflected_percentiles_of_drawn_rows(monkeypatch):
     labels = (rng.random(150) < p_true**2).astype(int)
     found = error(labels, p_true, seed=9)
     bins = calibration_bins(p_true)
-    drawn = next(intervals.resample_chunks(150, resamples=200, rng=np.random.default_rng(9)))
+    drawn = next(resample_chunks(150, resamples=100, rng=np.random.default_rng(9)))
     replicates = [
         sum(abs((p_true - labels)[rows][bins[rows] == each].sum()) for each in range(BINS)) / 150
         for rows in drawn
@@ -103,15 +98,14 @@ def test_the_interval_is_the_reflected_percentiles_of_drawn_rows(monkeypatch):
     low, high = np.quantile(replicates, [0.025, 0.975])
     expected = (max(0, 2 * found.value - high), max(found.value, 2 * found.value - low))
     assert (found.ci_low, found.ci_high) == pytest.approx(expected, abs=1e-12)
-    monkeypatch.setattr(intervals.resample_chunks, "__kwdefaults__", {"elements": 1000})
+    monkeypatch.setitem(resample_chunks.__kwdefaults__, "elements", 1000)
     assert error(labels, p_true, seed=9) == found
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(_rows)
 def test_brier_equals_scikit_learn(rows):
     labels, p_true = map(np.array, zip(*rows, strict=True))
-    found = bootstrap_brier(labels, p_true, resamples=100, rng=np.random.default_rng(0))
+    found = brier(labels, p_true=p_true)
     assert found.value == pytest.approx(brier_score_loss(labels, p_true, pos_label=1), abs=1e-12)
-    assert 0 <= found.ci_low <= found.value <= found.ci_high <= 1
-    assert squared_errors(labels, p_true).shape == labels.shape
+    assert found.n == len(rows)

@@ -1,53 +1,71 @@
-"""The t-SNE map and its silhouette: draw, determinism, and the textbook formula."""
-
-import subprocess
-import sys
+"""The t-SNE map, and silhouettes on it and in the full space: draw, determinism, and the textbook formula."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from bioalign_assets.errors import EvaluationError
 from bioalign_assets.evaluation import clusters as module
 from bioalign_assets.evaluation.clusters import (
-    cluster_map,
-    cluster_quality,
     draw_stratified,
-    space_silhouette,
+    map_rows,
+    map_silhouette,
+    map_silhouette_rows,
+    silhouette,
     tsne_map,
 )
-from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.study.evaluation import EvaluationSpec
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets_tests.evaluation._make import embeddings, where
 
 
-def naive_silhouette(points, labels):
+def naive_silhouette(distance, labels):
     values = []
-    for i, point in enumerate(points):
-        distance = np.sqrt(((points - point) ** 2).sum(axis=1))
-        own = [distance[j] for j in range(len(points)) if labels[j] == labels[i] and j != i]
-        other = [distance[j] for j in range(len(points)) if labels[j] != labels[i]]
-        a, b = np.mean(own), np.mean(other)
+    for row in range(len(labels)):
+        own = (labels == labels[row]) & (np.arange(len(labels)) != row)
+        a, b = distance[row, own].mean(), distance[row, labels != labels[row]].mean()
         values.append((b - a) / max(a, b))
-    return float(np.mean(values))
+    return np.mean(values)
 
 
-def test_silhouette_equals_the_double_loop():
+def test_the_silhouette_of_a_map_equals_the_double_loop():
     rng = np.random.default_rng(0)
     points, labels = rng.normal(size=(30, 2)), rng.integers(0, 2, 30)
-    found = cluster_quality(points, labels, resamples=100, rng=rng)["silhouette_tsne"]
-    assert found.value == pytest.approx(naive_silhouette(points, labels), abs=1e-12)
+    distance = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
+    found = map_silhouette(points, labels=labels)["silhouette_tsne"]
+    assert found.value == pytest.approx(naive_silhouette(distance, labels), abs=1e-12)
     assert found.n == 30
 
 
-def test_silhouette_of_far_and_of_mixed_groups():
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.integers(6, 30))
+def test_the_silhouette_in_the_full_space_equals_the_double_loop(seed, rows):
+    rng = np.random.default_rng(seed)
+    matrix, labels = rng.normal(size=(rows, 5)) * rng.lognormal(size=(rows, 1)), np.arange(rows) % 2
+    units = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    found = silhouette(matrix, labels=labels)["silhouette"]
+    assert found.value == pytest.approx(naive_silhouette(1 - units @ units.T, labels), abs=1e-9)
+    assert found.n == rows
+
+
+def test_silhouettes_of_far_and_of_mixed_groups():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
-    far = rng.normal(size=(60, 2)) + 1000 * labels[:, None]
-    mixed = rng.normal(size=(60, 2))
-    best = cluster_quality(far, labels, resamples=100, rng=rng)["silhouette_tsne"]
-    none = cluster_quality(mixed, labels, resamples=100, rng=rng)["silhouette_tsne"]
-    assert best.value > 0.99
-    assert abs(none.value) < 0.1
-    assert best.ci_low <= best.value <= best.ci_high
+    for kind, name in ((map_silhouette, "silhouette_tsne"), (silhouette, "silhouette")):
+        mixed = rng.normal(size=(60, 2))
+        far = mixed * 0.05 + np.array([[1, 0], [0, 1]])[labels]
+        assert kind(far, labels=labels)[name].value > 0.9
+        assert abs(kind(mixed, labels=labels)[name].value) < 0.15
+
+
+def test_chunks_change_no_silhouette(monkeypatch):
+    rng = np.random.default_rng(0)
+    matrix, labels = rng.normal(size=(400, 3)), np.arange(400) % 2
+    whole = silhouette(matrix, labels=labels)["silhouette"].value
+    monkeypatch.setattr(module, "_CHUNK_MIB", 0.1)
+    assert silhouette(matrix, labels=labels)["silhouette"].value == pytest.approx(whole, abs=1e-12)
 
 
 @settings(deadline=None)
@@ -69,7 +87,7 @@ def test_draw_depends_on_the_generator_alone():
 
 
 @pytest.mark.parametrize("rows", [10, 11, 40])
-def test_map_of_few_rows_is_finite(rows):
+def test_a_map_of_few_rows_is_finite_and_repeats(rows):
     matrix = np.random.default_rng(0).normal(size=(rows, 5)).astype(np.float32)
     map_ = tsne_map(matrix, seed=0)
     assert map_.shape == (rows, 2)
@@ -77,35 +95,22 @@ def test_map_of_few_rows_is_finite(rows):
     assert np.array_equal(map_, tsne_map(matrix, seed=0))
 
 
-_SCRIPT = """
-import hashlib, numpy as np
-from bioalign_assets.evaluation.clusters import tsne_map
-matrix = np.random.default_rng(0).normal(size=(300, 20)).astype(np.float32)
-print(hashlib.sha256(tsne_map(matrix, seed=1).tobytes()).hexdigest())
-"""
+@pytest.mark.parametrize(("rows", "perplexity"), [(10, 3), (91, 30), (200, 30)])
+def test_the_map_is_made_in_one_thread_with_a_perplexity_of_30_or_what_few_rows_allow(
+    monkeypatch, rows, perplexity
+):
+    """t-SNE is chaotic: sums of several threads could end in another map."""
+    seen = []
 
+    class Watching(module.TSNE):
+        def fit_transform(self, X):  # noqa: N803 - scikit-learn's name
+            seen.append((self.perplexity, {library["num_threads"] for library in threadpool_info()}))
+            return X[:, :2]
 
-def test_map_does_not_depend_on_the_number_of_threads():
-    import os
-
-    def digest(threads):
-        env = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        return subprocess.run(
-            [sys.executable, "-c", _SCRIPT], env=env, check=True, capture_output=True
-        ).stdout
-
-    assert digest("1") == digest("4")
-
-
-def test_map_separates_what_is_far_apart():
-    labels = np.arange(120) % 2
-    matrix = np.random.default_rng(0).normal(size=(120, 10)) + 20 * labels[:, None]
-    drawn = cluster_map(matrix, labels, size=80, seed=3, rng=np.random.default_rng(0))
-    found = cluster_quality(
-        drawn.coordinates, labels[drawn.rows], resamples=100, rng=np.random.default_rng(0)
-    )
-    assert drawn.coordinates.shape == (80, 2)
-    assert found["silhouette_tsne"].value > 0.6
+    monkeypatch.setattr(module, "TSNE", Watching)
+    with threadpool_limits(limits=4):
+        tsne_map(np.random.default_rng(0).normal(size=(rows, 4)), seed=0)
+    assert seen == [(perplexity, {1})]
 
 
 def test_vectors_that_are_all_the_same_raise():
@@ -113,47 +118,18 @@ def test_vectors_that_are_all_the_same_raise():
         tsne_map(np.ones((20, 4)), seed=0)
 
 
-def space(matrix, labels, *, seed=0):
-    return space_silhouette(matrix, labels, resamples=200, rng=np.random.default_rng(seed))["silhouette"]
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.integers(0, 10_000), st.integers(6, 30))
-def test_silhouette_in_the_full_space_equals_the_double_loop(seed, rows):
-    rng = np.random.default_rng(seed)
-    matrix, labels = rng.normal(size=(rows, 5)) * rng.lognormal(size=(rows, 1)), np.arange(rows) % 2
-    units = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
-    distance = 1 - units @ units.T
-    values = []
-    for row in range(rows):
-        own = (labels == labels[row]) & (np.arange(rows) != row)
-        a, b = distance[row, own].mean(), distance[row, labels != labels[row]].mean()
-        values.append((b - a) / max(a, b))
-    found = space(matrix, labels)
-    assert found.value == pytest.approx(np.mean(values), abs=1e-9)
-    assert -1 <= found.ci_low <= found.value <= found.ci_high <= 1
-    assert found.n == rows
-
-
-def test_silhouette_in_the_full_space_sees_directions_and_no_lengths():
-    rng = np.random.default_rng(0)
-    labels = np.arange(80) % 2
-    matrix = rng.normal(size=(80, 20)) * 0.05
-    matrix[np.arange(80), labels] += 1
-    far = space(matrix, labels)
-    assert far.value > 0.9
-    stretched = space(matrix * rng.lognormal(3, 3, size=(80, 1)), labels)
-    assert stretched.value == pytest.approx(far.value, abs=1e-9)
-
-
-def test_chunks_change_no_silhouette(monkeypatch):
-    rng = np.random.default_rng(0)
-    matrix, labels = rng.normal(size=(400, 3)), np.arange(400) % 2
-    whole = space(matrix, labels)
-    monkeypatch.setattr(module, "_CHUNK_MIB", 0.1)
-    assert space(matrix, labels).value == pytest.approx(whole.value, abs=1e-12)
-
-
-def test_a_vector_without_length_has_no_silhouette():
-    with pytest.raises(EvaluationError, match="1 of 6 vectors"):
-        space(np.vstack([np.zeros(3), np.eye(3), np.eye(3)[:2]]), np.arange(6) % 2)
+def test_rows_of_the_map_are_drawn_statements_and_its_silhouette_sees_what_is_far_apart():
+    cloud = embeddings(rows=120, width=10, shift=20.0)
+    spec = EvaluationSpec(resamples=100, map_size=80)
+    maps = map_rows(cloud, spec=spec)
+    assert maps.schema == TABLES["evaluation.cluster_map"].arrow
+    assert len(maps) == 80
+    assert len(where(maps, label=1)) == 40
+    source = {row["row_number"]: row for row in cloud.to_pylist()}
+    for row in maps.to_pylist():
+        assert (row["pair_id"], row["label"]) == tuple(
+            source[row["row_number"]][n] for n in ("pair_id", "label")
+        )
+    found = map_silhouette_rows(maps, spec=spec).to_pylist()
+    assert [(row["metric"], row["n"]) for row in found] == [("silhouette_tsne", 80)]
+    assert found[0]["value"] > 0.6

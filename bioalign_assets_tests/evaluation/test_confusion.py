@@ -1,4 +1,4 @@
-"""Figures of the confusion matrix against scikit-learn, and their intervals against drawn rows."""
+"""Figures of the confusion matrix against scikit-learn; their intervals and changes against drawn rows."""
 
 import warnings
 
@@ -8,27 +8,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, matthews_corrcoef, precision_score, recall_score
 
+from bioalign_assets.evaluation.answers import Answers
 from bioalign_assets.evaluation.confusion import (
-    CONFUSION_METRICS,
-    bootstrap_confusion,
+    CONFUSION,
+    ConfusionFigure,
     confusion_counts,
     confusion_figures,
 )
 
+NAMES = [metric.name for metric in CONFUSION.metrics]
 _answered = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 
 
+def said(labels, predicted):
+    return Answers(
+        labels=np.asarray(labels), predicted=np.asarray(predicted), p_true=np.full(len(labels), 0.5)
+    )
+
+
 def figures(labels, predicted):
-    return {
-        name: float(value) for name, value in confusion_figures(confusion_counts(labels, predicted)).items()
-    }
+    return {name: each.value for name, each in CONFUSION.statistics(said(labels, predicted)).items()}
 
 
-def rngs(seed=0):
-    return {name: np.random.default_rng([seed, place]) for place, name in enumerate(CONFUSION_METRICS)}
-
-
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(_answered)
 def test_all_figures_equal_scikit_learn(rows):
     labels, predicted = map(np.array, zip(*rows, strict=True))
@@ -41,17 +43,7 @@ def test_all_figures_equal_scikit_learn(rows):
         expected[f"recall_{name}"] = recall_score(**told)
         expected[f"f1_{name}"] = f1_score(**told)
     assert figures(labels, predicted) == pytest.approx(expected, abs=1e-12)
-    assert tuple(figures(labels, predicted)) == CONFUSION_METRICS
-
-
-@settings(deadline=None)
-@given(_answered)
-def test_swapping_the_labels_swaps_true_and_false(rows):
-    labels, predicted = map(np.array, zip(*rows, strict=True))
-    found, swapped = figures(labels, predicted), figures(1 - labels, 1 - predicted)
-    assert found["mcc"] == pytest.approx(swapped["mcc"], abs=1e-12)
-    for kind in ("precision", "recall", "f1"):
-        assert found[f"{kind}_true"] == swapped[f"{kind}_false"]
+    assert list(expected) == NAMES
 
 
 @pytest.mark.parametrize("answer", [0, 1])
@@ -67,7 +59,7 @@ def test_one_answer_to_everything_has_no_correlation_and_zero_precision_of_the_o
 def test_perfect_and_reversed_answers():
     labels = np.arange(10) % 2
     assert set(figures(labels, labels).values()) == {1.0}
-    assert figures(labels, 1 - labels) == dict.fromkeys(CONFUSION_METRICS, 0.0) | {"mcc": -1.0}
+    assert figures(labels, 1 - labels) == dict.fromkeys(NAMES, 0.0) | {"mcc": -1.0}
 
 
 def test_counts_of_a_large_test_set_stay_in_the_range_of_numbers():
@@ -75,40 +67,45 @@ def test_counts_of_a_large_test_set_stay_in_the_range_of_numbers():
     assert confusion_figures(counts)["mcc"] == pytest.approx(1 - 2e-5, abs=1e-6)
 
 
-def test_intervals_are_those_of_drawn_rows():
+@pytest.fixture(scope="module")
+def drawn():
+    """Labels, two models' answers that agree mostly, and the counts of both on 4,000 draws of rows."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 300)
-    predicted = np.where(rng.random(300) < 0.75, labels, 1 - labels)
-    found = bootstrap_confusion(labels, predicted, resamples=4000, rngs=rngs())
-    drawn = rng.integers(300, size=(4000, 300))
-    cells = np.stack([confusion_counts(labels[rows], predicted[rows]) for rows in drawn])
-    for name, replicates in confusion_figures(cells).items():
-        low, high = np.quantile(replicates, [0.025, 0.975])
-        assert (found[name].ci_low, found[name].ci_high) == pytest.approx((low, high), abs=0.012)
-        assert found[name].value == pytest.approx(figures(labels, predicted)[name])
-        assert found[name].n == 300
+    before = np.where(rng.random(300) < 0.75, labels, 1 - labels)
+    after = np.where(rng.random(300) < 0.6, before, labels)
+    cells = np.array(
+        [
+            [confusion_counts(labels[rows], side[rows]) for side in (before, after)]
+            for rows in rng.integers(300, size=(4000, 300))
+        ]
+    )
+    return labels, before, after, confusion_figures(cells)
 
 
-def test_each_figure_draws_from_its_own_generator():
-    labels, predicted = [0, 1, 0, 1, 1, 1, 0], [0, 1, 1, 1, 0, 1, 0]
-    plain = bootstrap_confusion(labels, predicted, resamples=100, rngs=rngs())
-    moved = rngs()
-    moved["mcc"].random(10)
-    other = bootstrap_confusion(labels, predicted, resamples=100, rngs=moved)
-    assert {name for name in CONFUSION_METRICS if plain[name] != other[name]} <= {"mcc"}
+@pytest.mark.parametrize("name", NAMES)
+def test_intervals_are_those_of_drawn_rows(drawn, name):
+    labels, before, _, replicates = drawn
+    statistic = ConfusionFigure(name, answers=said(labels, before))
+    found = statistic.estimate(resamples=4000, rng=np.random.default_rng(1))
+    expected = np.quantile(replicates[name][:, 0], [0.025, 0.975])
+    assert (found.ci_low, found.ci_high) == pytest.approx(expected, abs=0.012)
+    assert found.n == 300
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    rng = np.random.default_rng(4)
-    cells = np.array([0.4, 0.1, 0.35, 0.15])  # TP, FP, TN, FN
-    truth = {name: float(value) for name, value in confusion_figures(cells * 10**6).items()}
-    held = dict.fromkeys(CONFUSION_METRICS, 0)
-    for _ in range(300):
-        kind = rng.choice(4, size=200, p=cells)
-        labels, predicted = np.isin(kind, (0, 3)).astype(int), np.isin(kind, (0, 1)).astype(int)
-        found = bootstrap_confusion(
-            labels, predicted, resamples=300, rngs=dict.fromkeys(CONFUSION_METRICS, rng)
-        )
-        for name in CONFUSION_METRICS:
-            held[name] += found[name].ci_low <= truth[name] <= found[name].ci_high
-    assert all(0.90 <= count / 300 <= 0.985 for count in held.values()), held
+@pytest.mark.parametrize("name", NAMES)
+def test_changes_are_those_of_drawn_rows_with_both_answers(drawn, name):
+    labels, before, after, replicates = drawn
+    untuned, tuned = (ConfusionFigure(name, answers=said(labels, side)) for side in (before, after))
+    found = untuned.change_to(tuned, resamples=4000, rng=np.random.default_rng(1))
+    assert (found.untuned, found.tuned) == (untuned.value, tuned.value)
+    expected = np.quantile(replicates[name][:, 1] - replicates[name][:, 0], [0.025, 0.975])
+    assert (found.change_ci_low, found.change_ci_high) == pytest.approx(expected, abs=0.012)
+
+
+def test_equal_answers_have_no_change_and_no_width():
+    rng = np.random.default_rng(0)
+    answers = said(rng.integers(0, 2, 80), rng.integers(0, 2, 80))
+    for statistic in CONFUSION.statistics(answers).values():
+        change = statistic.change_to(statistic, resamples=400, rng=np.random.default_rng(0))
+        assert (change.change, change.change_ci_low, change.change_ci_high, change.p_value) == (0, 0, 0, 1)

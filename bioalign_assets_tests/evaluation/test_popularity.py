@@ -1,13 +1,11 @@
-"""Popularity: its counts by hand, its blindness to test labels, and its figures on the real release."""
+"""Popularity: its counts by hand, and what it sees."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from bioalign_assets.evaluation.errors import EvaluationError
 from bioalign_assets.evaluation.popularity import popularity, popularity_counts
-from bioalign_assets.inference.sample import evaluation_sample, split_rows
+from bioalign_assets.inference.sample import split_rows
 from bioalign_assets_tests.evaluation._make import pairs, popular_pairs
 
 TINY = pairs(
@@ -53,7 +51,7 @@ def test_counts_equal_a_plain_loop():
 
 
 def test_popularity_sees_a_long_tail_and_nothing_where_there_is_none():
-    train, test = split(popular_pairs(rows=4000))
+    train, test = split(popular_pairs(rows=2000))
     assert roc_auc_score(test["label"].to_numpy(), popularity(train, seed=1)(test)) > 0.8
     rng = np.random.default_rng(0)
     flat = pairs(
@@ -79,34 +77,3 @@ def test_popularity_gains_nothing_from_self_counting():
     train, test = split(pairs(rows))
     # every count is 0: all that is left is the share of true rows
     assert popularity(train, seed=1)(test) == pytest.approx(np.full(len(test), 0.5), abs=0.01)
-
-
-@pytest.mark.parametrize("label", [0, 1])
-def test_training_rows_of_one_label_raise(label):
-    train, _ = split(popular_pairs())
-    with pytest.raises(EvaluationError, match="training rows of the popularity baseline"):
-        popularity(train.filter(pa.array(train["label"].to_numpy() == label)), seed=1)
-
-
-def figures(table):
-    train, test = split(table)
-    p_true, labels = popularity(train, seed=42)(test), test["label"].to_numpy()
-    return float(((p_true >= 0.5) == labels).mean()), float(roc_auc_score(labels, p_true))
-
-
-def test_on_the_published_split_popularity_beats_the_studys_best_model(published):
-    accuracy, area = figures(published)
-    assert accuracy == pytest.approx(0.861, abs=0.01)
-    assert area == pytest.approx(0.935, abs=0.01)
-
-
-def test_on_the_very_500_rows_of_the_study_too(published):
-    train = split_rows(published, split="train")
-    rows = evaluation_sample(published, size=500, seed=42, sampler="published")
-    accuracy = ((popularity(train, seed=42)(rows) >= 0.5) == rows["label"].to_numpy()).mean()
-    assert accuracy == pytest.approx(0.848, abs=0.01)
-    assert accuracy > 0.838  # the best fine-tuned model of the study
-
-
-def test_on_held_out_entities_popularity_falls(held_out):
-    assert figures(held_out)[0] == pytest.approx(0.718, abs=0.01)

@@ -1,95 +1,112 @@
-"""The probe: it learns what is there, nothing from its test rows, and says how many it scored."""
+"""The probes: they learn what is there, nothing from the rows that they score, and say how many these are."""
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from bioalign_assets.evaluation import probe as module
-from bioalign_assets.evaluation.probe import embedding_probe
+from bioalign_assets.evaluation.probe import FOLDS, cross_validated_probe, out_of_fold_scores, probe
 
-
-def run(matrix, labels, *, seed=42):
-    return embedding_probe(
-        matrix,
-        labels,
-        seed=seed,
-        resamples=200,
-        rng_accuracy=np.random.default_rng(1),
-        rng_auroc=np.random.default_rng(2),
-    )
+BOTH = {"probe": probe, "probe_cv": cross_validated_probe}
 
 
 def clouds(rows, *, shift, width=6, seed=0):
+    """Two clouds that differ in their first dimension; dimensions are of very different size."""
     rng = np.random.default_rng(seed)
     labels = np.arange(rows) % 2
-    matrix = rng.normal(size=(rows, width)) * [1, 1000, 1e-3, 1, 1, 1][:width]
+    matrix = rng.normal(size=(rows, width))
     matrix[:, 0] += shift * labels
-    return matrix, labels
+    return (matrix * np.logspace(-3, 3, width)).astype(np.float32), labels
 
 
-def test_separable_classes_are_told_apart_and_noise_is_not():
-    best = run(*clouds(400, shift=30))
-    assert best["probe_accuracy"].value == 1.0
-    assert best["probe_auroc"].value == 1.0
-    noise = run(*clouds(2000, shift=0))
-    assert noise["probe_auroc"].ci_low <= 0.5 <= noise["probe_auroc"].ci_high
+def figures(name, matrix, labels, *, seed=42):
+    found = BOTH[name](matrix, labels=labels, seed=seed)
+    assert list(found) == [f"{name}_accuracy", f"{name}_auroc"]
+    accuracy, area = found.values()
+    assert accuracy.n == area.n
+    return accuracy.value, area.value, area.n
 
 
-def test_auroc_grows_with_the_signal():
-    areas = [run(*clouds(600, shift=shift))["probe_auroc"].value for shift in (0.0, 1.0, 2.0, 4.0)]
+@pytest.mark.parametrize("name", BOTH)
+def test_what_is_there_is_found_more_where_there_is_more_and_what_is_not_isnt(name):
+    assert figures(name, *clouds(120, shift=30))[:2] == (1.0, 1.0)
+    areas = [figures(name, *clouds(400, shift=shift))[1] for shift in (1.0, 2.0, 4.0)]
     assert areas == sorted(areas)
-    assert areas[-1] - areas[0] > 0.3
+    noise = [figures(name, *clouds(120, shift=0, seed=seed))[1] for seed in range(12)]
+    assert 0.42 < np.mean(noise) < 0.58 < areas[0]
 
 
-def test_equals_the_steps_done_by_hand():
+@pytest.mark.parametrize("name", BOTH)
+def test_more_dimensions_than_rows_don_t_let_it_learn_its_test_rows(name):
+    rng = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    constant = np.ones((80, 1))
+    values = [figures(name, np.hstack([rng.normal(size=(80, 200)), constant]), labels)[0] for _ in range(6)]
+    assert 0.35 < np.mean(values) < 0.65
+
+
+def test_one_split_equals_the_steps_done_by_hand():
     matrix, labels = clouds(203, shift=1.2)
-    train, test, y, y_test = train_test_split(matrix, labels, test_size=0.3, stratify=labels, random_state=42)
+    train, test, y, y_test = train_test_split(
+        matrix.astype(float), labels, test_size=0.3, stratify=labels, random_state=42
+    )
     mean, sd = train.mean(axis=0), train.std(axis=0)
     model = LogisticRegression(max_iter=10_000).fit((train - mean) / sd, y)
     scores = model.decision_function((test - mean) / sd)
-    found = run(matrix, labels)
-    assert found["probe_accuracy"].value == pytest.approx(((scores > 0) == y_test).mean())
-    assert found["probe_auroc"].value == pytest.approx(roc_auc_score(y_test, scores))
-    assert found["probe_accuracy"].n == found["probe_auroc"].n == len(test) == 61
+    accuracy, area, n = figures("probe", matrix, labels)
+    assert accuracy == pytest.approx(((scores > 0) == y_test).mean())
+    assert area == pytest.approx(roc_auc_score(y_test, scores))
+    assert n == len(test) == 61
 
 
-def test_the_scaler_never_sees_a_test_row(monkeypatch):
+def test_cross_validated_scores_are_scikit_learns_with_the_scaler_inside():
+    matrix, labels = clouds(120, shift=1.0)
+    inside = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=7)
+    expected = cross_val_predict(inside, matrix.astype(float), labels, cv=folds, method="decision_function")
+    assert out_of_fold_scores(matrix, labels=labels, seed=7) == pytest.approx(expected, abs=1e-9)
+    accuracy, area, n = figures("probe_cv", matrix, labels, seed=7)
+    assert accuracy == pytest.approx(np.mean((expected > 0) == labels))
+    assert area == pytest.approx(roc_auc_score(labels, expected))
+    assert n == 120
+
+
+@pytest.mark.parametrize(("name", "fits", "rows"), [("probe", 1, 70), ("probe_cv", FOLDS, 80)])
+def test_the_scaler_never_sees_a_row_that_is_scored(monkeypatch, name, fits, rows):
     matrix, labels = clouds(100, shift=1.0)
-    train = train_test_split(matrix, labels, test_size=0.3, stratify=labels, random_state=42)[0]
-    seen = []
+    fitted, scored = [], []
 
     class Watching(module.StandardScaler):
         def fit(self, X, y=None, sample_weight=None):  # noqa: N803 - scikit-learn's name
-            seen.append(np.array(X))
+            fitted.append({row.tobytes() for row in X})
             return super().fit(X, y, sample_weight)
 
+        def transform(self, X, copy=None):  # noqa: N803 - scikit-learn's name
+            scored.append({row.tobytes() for row in X})
+            return super().transform(X, copy)
+
     monkeypatch.setattr(module, "StandardScaler", Watching)
-    run(matrix, labels)
-    assert len(seen) == 1
-    assert np.array_equal(seen[0], train)
+    figures(name, matrix, labels)
+    assert [len(each) for each in fitted] == [rows] * fits
+    # a pipeline scales the fitted rows, then those to score
+    assert [len(each) for each in scored[1::2]] == [100 - rows] * fits
+    assert all(not (seen & asked) for seen, asked in zip(fitted, scored[1::2], strict=True))
 
 
-def test_same_seed_same_figures_other_seed_other_split():
+@pytest.mark.parametrize("name", BOTH)
+def test_same_seed_same_figures_other_seed_other_split(name):
     matrix, labels = clouds(200, shift=1.0)
-    assert run(matrix, labels) == run(matrix, labels)
-    assert run(matrix, labels) != run(matrix, labels, seed=43)
+    assert figures(name, matrix, labels) == figures(name, matrix, labels)
+    assert figures(name, matrix, labels) != figures(name, matrix, labels, seed=43)
 
 
-def test_more_dimensions_than_rows_and_constant_dimensions_are_fine():
-    matrix, labels = np.random.default_rng(0).normal(size=(60, 300)).astype(np.float32), np.arange(60) % 2
-    matrix[:, 5] = 1.0
-    found = run(matrix, labels)
-    assert 0 <= found["probe_accuracy"].value <= 1
-
-
-def test_the_fewest_rows_that_it_takes():
-    found = run(np.arange(16.0).reshape(8, 2), np.arange(8) % 2)
-    assert found["probe_auroc"].n == 3
-
-
-@pytest.mark.parametrize("labels", [[1, 1, 1, 0, 0, 0], [1] * 6, [0] * 6, [1, 1, 1, 1, 1, 0]])
-def test_too_few_of_a_label_raises(labels):
-    with pytest.raises(ValueError, match="at least 4 rows of either label"):
-        run(np.random.default_rng(0).normal(size=(6, 3)), np.array(labels))
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("labels", [[0] * 10, [0] * 6 + [1] * 4, [1] * 10])
+def test_too_few_rows_of_a_label_raise_and_five_are_enough(name, labels):
+    with pytest.raises(ValueError, match="at least 5 rows of either label"):
+        figures(name, np.eye(10), np.array(labels))
+    assert figures(name, np.arange(20.0).reshape(10, 2), np.arange(10) % 2)[2] in {3, 10}

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation import transe as module
 from bioalign_assets.evaluation.popularity import popularity
 from bioalign_assets.evaluation.transe import corrupted, fit_transe, transe
 from bioalign_assets.inference.sample import split_rows
-from bioalign_assets_tests.evaluation._make import pairs, popular_pairs
+from bioalign_assets_tests.evaluation._make import pairs, popular_pairs, where
 
 
 def blocks(*, per_block=25, blocks=4, seed=0):
@@ -38,10 +39,26 @@ def area(rows, p_true):
     return roc_auc_score(rows["label"].to_numpy(), p_true)
 
 
-def test_it_sees_who_goes_with_whom_where_counts_tell_little():
+@pytest.fixture(scope="module")
+def in_blocks():
+    """Training rows, test rows, and what was fitted."""
     train, test = split(blocks())
-    assert area(test, transe(train, seed=1)(test)) > 0.8
+    return train, test, transe(train, seed=1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fit_transe(FEW, seed=0)
+
+
+FEW = pairs([(f"G{i % 7}", f"D{i % 5}", 1, "train") for i in range(35)])
+
+
+def test_it_sees_who_goes_with_whom_where_counts_tell_little(in_blocks):
+    train, test, scorer = in_blocks
+    assert area(test, scorer(test)) > 0.8
     assert area(test, popularity(train, seed=1)(test)) < 0.7
+    assert scorer(where(train, label=1)).mean() > scorer(where(train, label=0)).mean()
 
 
 def test_its_probabilities_are_those_of_new_pairs():
@@ -60,17 +77,7 @@ def test_where_nearer_is_not_truer_p_true_is_the_share_of_true_rows():
     assert p_true == pytest.approx(np.full(40, 0.25), abs=0.15)
 
 
-def test_p_true_falls_with_the_distance():
-    train, test = split(blocks())
-    p_true = transe(train, seed=1)(test)
-    again = transe(train, seed=1)
-    assert np.array_equal(p_true, again(test))
-    true = train.filter(pa.array(train["label"].to_numpy() == 1))
-    assert again(true).mean() > again(train.filter(pa.array(train["label"].to_numpy() == 0))).mean()
-
-
-def test_unknown_names_stand_at_the_mean_of_their_kind():
-    model = fit_transe(pairs([(f"G{i % 7}", f"D{i % 5}", 1, "train") for i in range(35)]), seed=0)
+def test_unknown_names_stand_at_the_mean_of_their_kind(model):
     away = model.distances(
         pairs([("NEW", "D1", 1, "test"), ("OTHER", "D1", 1, "test"), ("NA", "NEW", 1, "test")])
     )
@@ -81,43 +88,38 @@ def test_unknown_names_stand_at_the_mean_of_their_kind():
     assert away[0] == pytest.approx(np.linalg.norm(mean_gene + model.relation - model.tails[place]), rel=1e-5)
 
 
-def test_entities_have_length_one_and_the_relation_is_learned():
-    model = fit_transe(pairs([(f"G{i % 7}", f"D{i % 5}", 1, "train") for i in range(35)]), seed=0)
+def test_entities_have_length_one_and_the_relation_is_learned(model):
     assert np.linalg.norm(model.heads[:-1], axis=1) == pytest.approx(np.ones(7), abs=1e-5)
     assert np.linalg.norm(model.tails[:-1], axis=1) == pytest.approx(np.ones(5), abs=1e-5)
     assert model.relation.shape == (model.heads.shape[1],)
-    assert np.isfinite(model.heads).all()
+    assert np.isfinite(model.relation).all()
 
 
-def test_distances_are_the_same_in_parts(monkeypatch):
-    rows = pairs([(f"G{i % 7}", f"D{i % 5}", 1, "train") for i in range(35)])
-    model = fit_transe(rows, seed=0)
-    whole = model.distances(rows)
-    monkeypatch.setattr("bioalign_assets.evaluation.transe._ROWS_AT_ONCE", 4)
-    assert np.array_equal(model.distances(rows), whole)
+def test_distances_are_the_same_in_parts(model, monkeypatch):
+    whole = model.distances(FEW)
+    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 4)
+    assert np.array_equal(model.distances(FEW), whole)
 
 
-def test_seeds_differ_and_neither_torchs_generator_nor_its_threads_are_touched():
-    rows = pairs([(f"G{i % 7}", f"D{i % 5}", 1, "train") for i in range(35)])
-    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    one, two = fit_transe(rows, seed=1), fit_transe(rows, seed=2)
-    assert not np.array_equal(one.heads, two.heads)
-    assert torch.equal(before, torch.random.get_rng_state())
-    assert torch.get_num_threads() == threads
+def test_it_is_fitted_in_one_thread_and_seeds_differ_and_torchs_own_generator_is_not_touched(
+    model, monkeypatch
+):
+    """Sums over several threads depend on how many there are."""
+    inside = set()
 
+    def watched(*given, **named):
+        inside.add(torch.get_num_threads())
+        return corrupted(*given, **named)
 
-def test_vectors_do_not_hang_on_the_number_of_threads():
-    rows = pairs([(f"G{i % 97}", f"D{i % 89}", 1, "train") for i in range(2000)])
-    before = torch.get_num_threads()
+    monkeypatch.setattr(module, "corrupted", watched)
+    drawn, threads = torch.random.get_rng_state(), torch.get_num_threads()
     try:
-        torch.set_num_threads(1)
-        one = fit_transe(rows, seed=1)
-        torch.set_num_threads(2)
-        two = fit_transe(rows, seed=1)
+        torch.set_num_threads(3)
+        assert not np.array_equal(fit_transe(FEW, seed=1).heads, model.heads)
+        assert (inside, torch.get_num_threads()) == ({1}, 3)
     finally:
-        torch.set_num_threads(before)
-    assert one.heads.tobytes() == two.heads.tobytes()
-    assert one.relation.tobytes() == two.relation.tobytes()
+        torch.set_num_threads(threads)
+    assert torch.equal(drawn, torch.random.get_rng_state())
 
 
 @settings(deadline=None, max_examples=40)
@@ -150,11 +152,10 @@ def test_both_sides_are_swapped_and_all_names_drawn():
     assert abs((wrong[:, 0] != 0).float().mean() - 0.4) < 0.03
 
 
-def test_pairs_that_stand_twice_count_once():
+def test_pairs_that_stand_twice_count_once(in_blocks):
     """Else a repeat of a held-out pair would be fitted, and the calibration be in sample."""
-    train, test = split(blocks())
-    twice = pa.concat_tables([train, train])
-    assert np.array_equal(transe(train, seed=1)(test), transe(twice, seed=1)(test))
+    train, test, scorer = in_blocks
+    assert np.array_equal(scorer(test), transe(pa.concat_tables([train, train]), seed=1)(test))
 
 
 def test_one_true_pair_is_too_few():

@@ -3,14 +3,16 @@
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from bioalign_assets.curation.prompts import PROMPTS
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.link_rows import scorer_ranks
+from bioalign_assets.errors import EvaluationError
 from bioalign_assets.inference import rankings as module
 from bioalign_assets.inference.answers import ask
 from bioalign_assets.inference.candidates import TARGETS, link_queries
-from bioalign_assets.inference.rankings import rankings
+from bioalign_assets.inference.rankings import answer_rank, rankings
 from bioalign_assets.inference.scoring import p_true
 from bioalign_assets_tests.evaluation._make import popular_pairs
 
@@ -20,6 +22,28 @@ QUERIES = link_queries(popular_pairs(rows=1500), size=12, seed=3)
 def score(texts):
     """Some number that hangs on the text alone, with ties."""
     return np.array([sum(map(ord, text)) % 17 for text in texts], dtype=float)
+
+
+@settings(deadline=None)
+@given(scores=st.lists(st.integers(-3, 3), min_size=1, max_size=30))
+def test_the_rank_is_that_of_scipy_with_ties_at_their_mean(scores):
+    array = np.array(scores, dtype=float)
+    assert answer_rank(array) == rankdata(-array, method="average")[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_score_that_is_no_number_raises(value, place):
+    scores = np.arange(4.0)
+    scores[place] = value
+    with pytest.raises(EvaluationError, match="1 of 4 that are not finite"):
+        answer_rank(scores)
+
+
+@pytest.mark.parametrize("scores", [np.empty(0), np.ones((2, 2))])
+def test_no_scores_or_a_matrix_raise(scores):
+    with pytest.raises(ValueError, match="vector"):
+        answer_rank(scores)
 
 
 def test_a_row_for_each_query_target_and_set_of_candidates():
@@ -37,14 +61,6 @@ def test_drawn_ranks_are_the_same_with_and_without_the_exact_ones():
     assert both.filter(pc.equal(both["candidates"], "sampled")).equals(alone)
 
 
-def test_they_are_the_ranks_of_a_baseline_with_the_same_scores():
-    found = rankings(QUERIES, score=score, sampled=5, with_exact=True)
-    expected = scorer_ranks(lambda rows: score(rows["text"].to_pylist()), queries=QUERIES, sampled=5)
-    for (target, kind), ranks in expected.items():
-        rows = found.filter(pc.and_(pc.equal(found["target"], target), pc.equal(found["candidates"], kind)))
-        assert rows["rank"].to_pylist() == ranks
-
-
 @pytest.mark.parametrize("most", [1, 7, 100, 10**6])
 def test_how_many_statements_are_scored_together_changes_nothing(monkeypatch, most):
     expected = rankings(QUERIES, score=score, sampled=5, with_exact=True)
@@ -59,11 +75,6 @@ def test_how_many_statements_are_scored_together_changes_nothing(monkeypatch, mo
     largest = max(len(QUERIES.candidates(q, target=t, size=None)) for q in range(12) for t in TARGETS)
     assert max(sizes) <= max(most, largest)
     assert (len(sizes) == 1) == (most == 10**6)
-
-
-def test_scores_that_are_no_numbers_raise():
-    with pytest.raises(EvaluationError, match="not finite"):
-        rankings(QUERIES, score=lambda texts: np.full(len(texts), np.nan), sampled=5, with_exact=False)
 
 
 def test_a_model_ranks_by_its_p_true(loaded):

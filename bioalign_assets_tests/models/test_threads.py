@@ -1,9 +1,12 @@
-"""A tiny model runs in one thread, so that its figures don't depend on how many cores there are."""
+"""One thread for the numerical libraries and for tiny models, for as long as is asked and no longer."""
+
+import contextlib
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from bioalign_assets.models.threads import reproducible_threads
+from bioalign_assets.models.threads import one_thread, one_torch_thread, reproducible_threads
 from bioalign_assets.study.models import ModelSpec
 
 
@@ -22,7 +25,18 @@ def test_one_thread_for_a_tiny_model_alone(spec, inside):
     assert torch.get_num_threads() == 3
 
 
-def test_threads_come_back_after_an_error():
-    with pytest.raises(RuntimeError, match="x"), reproducible_threads(ModelSpec(tiny="phi3")):
-        raise RuntimeError("x")
+def test_torchs_threads_come_back_after_an_error():
+    with contextlib.suppress(RuntimeError), one_torch_thread():
+        raise RuntimeError
     assert torch.get_num_threads() == 3
+
+
+def test_the_numerical_libraries_have_one_thread_inside_and_theirs_again_after_it():
+    def threads():
+        return {library["num_threads"] for library in threadpool_info()}
+
+    with threadpool_limits(limits=3):
+        before = threads()
+        with one_thread():
+            assert threads() == {1}
+        assert threads() == before

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 
-from bioalign_assets.evaluation.link_metrics import link_metric
-from bioalign_assets.evaluation.metric import METRICS
+from bioalign_assets.evaluation.link_prediction import link_metric
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.report.score_sections import link_prediction_section
 
 IN_FULL, DRAWN = (link_metric("mrr", target="disease", is_sampled=each) for each in (False, True))

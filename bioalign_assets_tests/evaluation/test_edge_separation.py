@@ -8,25 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from bioalign_assets.evaluation import edges as module
-from bioalign_assets.evaluation.edge_rows import cosines_of_rows, edge_rows
-from bioalign_assets.evaluation.edges import edge_cosines, edge_replicates, edge_separation
-from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation import edge_separation as module
+from bioalign_assets.evaluation.edge_separation import (
+    cosines_of_rows,
+    edge_cosines,
+    edge_rows,
+    edge_separation,
+)
 from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.evaluation._make import named_study
 
 SPEC = EvaluationSpec(sample_size=60, resamples=200, map_size=30)
-
-
-def separate(cosines, labels, *, resamples=300):
-    return edge_separation(
-        np.asarray(cosines),
-        np.asarray(labels),
-        resamples=resamples,
-        rng_separation=np.random.default_rng(0),
-        rng_auroc=np.random.default_rng(1),
-    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -37,7 +31,7 @@ def test_cosines_are_those_of_a_loop(seed, rows_at_once):
     gene, disease = rng.integers(5, size=17), rng.integers(6, size=17)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_ROWS_AT_ONCE", rows_at_once)
-        found = edge_cosines(genes, diseases, gene=gene, disease=disease)
+        found = edge_cosines(genes, diseases=diseases, gene=gene, disease=disease)
     expected = [
         genes[g] @ diseases[d] / np.linalg.norm(genes[g]) / np.linalg.norm(diseases[d])
         for g, d in zip(gene, disease, strict=True)
@@ -50,53 +44,41 @@ def test_separation_is_the_difference_of_means_and_auroc_scikit_learns():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 100)
     cosines = np.tanh(rng.normal(size=100) + labels)
-    found = separate(cosines, labels)
+    found = edge_separation(cosines, labels=labels)
     assert found["edge_separation"].value == pytest.approx(
         cosines[labels == 1].mean() - cosines[labels == 0].mean()
     )
     assert found["edge_auroc"].value == pytest.approx(roc_auc_score(labels, cosines))
-    assert found["edge_separation"].ci_low > 0
-    assert found["edge_auroc"].n == 100
+    assert {statistic.n for statistic in found.values()} == {100}
 
 
 @pytest.mark.parametrize(("true", "value", "area"), [(1.0, 2.0, 1.0), (-1.0, -2.0, 0.0)])
 def test_the_ends_of_the_range(true, value, area):
     labels = np.arange(20) % 2
-    found = separate(np.where(labels == 1, true, -true), labels)
+    found = edge_separation(np.where(labels == 1, true, -true), labels=labels)
     for name, expected in (("edge_separation", value), ("edge_auroc", area)):
-        assert (found[name].value, found[name].ci_low, found[name].ci_high) == (expected,) * 3
+        replicates = found[name].replicates(resamples=100, rng=np.random.default_rng(0))
+        assert np.array_equal(replicates, np.full(100, expected))
+        assert found[name].value == expected
 
 
-def test_replicates_draw_within_each_label_and_depend_on_the_labels_alone():
-    labels = np.arange(30) % 3 == 0
-    states = []
-    for cosines in (np.where(labels, 0.5, -0.5), np.linspace(-1, 1, 30)):
-        rng = np.random.default_rng(4)
-        _, replicates = edge_replicates(cosines, labels.astype(int), resamples=100, rng=rng)
-        states.append(rng.bit_generator.state["state"]["state"])
-        if len(states) == 1:
-            assert replicates == pytest.approx(np.ones(100))
-    assert states[0] == states[1]
+def test_rows_are_drawn_within_each_label_and_by_the_labels_alone():
+    labels = np.array([1] * 10 + [0] * 20)
+    cosines = np.random.default_rng(3).uniform(-1, 1, 30)
+    rng = np.random.default_rng(4)
+    found = edge_separation(cosines, labels=labels)["edge_separation"].replicates(resamples=50, rng=rng)
+    again = np.random.default_rng(4)
+    true, false = again.integers(10, size=(50, 10)), again.integers(20, size=(50, 20))
+    expected = [np.mean(cosines[:10][t]) - np.mean(cosines[10:][f]) for t, f in zip(true, false, strict=True)]
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert rng.bit_generator.state == again.bit_generator.state
 
 
 def test_one_label_and_misshapen_input_raise():
     with pytest.raises(EvaluationError, match="expected both"):
-        separate([0.1, 0.2], [1, 1])
+        edge_separation(np.array([0.1, 0.2]), labels=[1, 1])
     with pytest.raises(ValueError, match="shapes differ"):
-        edge_cosines(np.eye(2), np.eye(2), gene=np.array([0]), disease=np.array([0, 1]))
-    with pytest.raises(EvaluationError, match="of no length"):
-        edge_cosines(np.zeros((2, 2)), np.eye(2), gene=np.array([0]), disease=np.array([1]))
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(6)
-    held = 0
-    for _ in range(300):
-        labels = np.arange(120) % 2
-        cosines = np.clip(rng.normal(0.1 * labels, 0.2), -1, 1)
-        found = edge_separation(cosines, labels, resamples=300, rng_separation=rng, rng_auroc=rng)
-        held += found["edge_separation"].ci_low <= 0.1 <= found["edge_separation"].ci_high
-    assert 0.90 <= held / 300 <= 0.985, held
+        edge_cosines(np.eye(2), diseases=np.eye(2), gene=np.array([0]), disease=np.array([0, 1]))
 
 
 def test_rows_join_each_statement_with_its_two_names():
@@ -129,8 +111,8 @@ def test_storage_order_and_other_datasets_variants_and_test_sets_don_t_matter():
 
 
 def test_a_name_that_is_both_gene_and_disease_has_two_vectors():
-    embeddings, names, pairs, _ = named_study(rows=60, shared_name=True)
-    assert len(edge_rows(embeddings, names=names, pairs=pairs, spec=SPEC)) == 2
+    embeddings, names, pairs, cosine = named_study(rows=60, shared_name=True)
+    assert cosines_of_rows(embeddings, names=names, pairs=pairs) == pytest.approx(cosine, abs=1e-6)
 
 
 def test_a_missing_name_is_named():
@@ -162,10 +144,4 @@ def test_a_name_whose_vector_is_not_finite_raises():
     rows[0]["embedding"] = [float("nan")] * len(rows[0]["embedding"])
     broken = pa.Table.from_pylist(rows, schema=names.schema)
     with pytest.raises(EvaluationError, match="not_finite 1"):
-        cosines_of_rows(embeddings, names=broken, pairs=pairs, test_set="published")
-
-
-def test_no_rows_raise():
-    embeddings, names, pairs, _ = named_study(rows=60)
-    with pytest.raises(EvaluationError, match="no rows"):
-        edge_rows(embeddings.slice(0, 0), names=names, pairs=pairs, spec=SPEC)
+        cosines_of_rows(embeddings, names=broken, pairs=pairs)

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.errors import EvaluationError
 
-__all__ = ["embedding_faults", "embedding_matrix", "labels_of", "unit_vectors"]
+__all__ = ["embedding_faults", "embedding_matrix", "unit_vectors"]
 
 _ROWS_AT_ONCE = 4096
 Matrix = npt.NDArray[np.floating[Any]]
@@ -90,32 +90,6 @@ def unit_vectors(matrix: Matrix) -> npt.NDArray[np.float64]:
     vectors /= largest
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
-
-
-def labels_of(table: pa.Table, *, subject: str, least: int = 1) -> npt.NDArray[np.int8]:
-    """Return the labels of a table.
-
-    :param least: rows that each label must have
-    :returns: 1 or 0, shape (rows,)
-    :raises EvaluationError: if a label is neither 1 nor 0, or has too few rows
-    """
-    labels = table["label"].to_numpy()
-    true, false = int(np.count_nonzero(labels == 1)), int(np.count_nonzero(labels == 0))
-    if true + false != len(labels):
-        raise EvaluationError(
-            subject,
-            found=f"{len(labels) - true - false} labels that are neither 1 nor 0",
-            expected="1 or 0",
-            remedy="Build the dataset again.",
-        )
-    if min(true, false) < least:
-        raise EvaluationError(
-            subject,
-            found=f"{true} true and {false} false statements",
-            expected=f"at least {least} of either",
-            remedy="Raise sample_size in [evaluation], or evaluate on a dataset with more test rows.",
-        )
-    return labels.astype(np.int8)
 
 
 def _parts(column: pa.Array | pa.ChunkedArray) -> list[pa.Array]:

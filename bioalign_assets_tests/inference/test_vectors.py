@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioalign_assets.evaluation import vectors
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.vectors import embedding_faults, embedding_matrix, labels_of
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.inference import vectors
+from bioalign_assets.inference.vectors import embedding_faults, embedding_matrix, unit_vectors
 
 FLOATS = pa.list_(pa.float32())
 
@@ -68,10 +68,15 @@ def test_no_rows_raise():
         embedding_matrix(pa.array([], FLOATS))
 
 
-@pytest.mark.parametrize(
-    ("labels", "least", "said"),
-    [([1, 1], 1, "2 true and 0 false"), ([1, 0, 1], 2, "at least 2"), ([1, 0, 2], 1, "neither 1 nor 0")],
-)
-def test_labels_that_can_not_serve_raise(labels, least, said):
-    with pytest.raises(EvaluationError, match=said):
-        labels_of(pa.table({"label": pa.array(labels, pa.int8())}), subject="t", least=least)
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_tiny_and_huge_float32_vectors_keep_their_direction(scale):
+    matrix = np.array([[3.0, 4.0], [-4.0, 3.0]]) * scale
+    assert unit_vectors(matrix.astype(np.float32)) == pytest.approx(
+        np.array([[0.6, 0.8], [-0.8, 0.6]]), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("bad", [[1.0, np.nan, 1.0], [1.0, -np.inf, 1.0], [0.0, 0.0, 0.0]])
+def test_a_vector_that_is_not_finite_or_has_no_length_has_no_direction(bad):
+    with pytest.raises(EvaluationError, match="1 of 4 vectors"):
+        unit_vectors(np.vstack([np.ones((2, 3)), bad, np.ones(3)]))

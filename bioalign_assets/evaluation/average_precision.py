@@ -1,18 +1,18 @@
-"""How well a score orders true before false statements, beside AUROC (``intervals``): average precision."""
+"""AUPRC: how well p_true puts true statements first, where what stands below does not count."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bioalign_assets.evaluation.intervals import Estimate, percentile_estimate, ranking_replicates
+from bioalign_assets.evaluation.answers import Answers
+from bioalign_assets.evaluation.metric import Family, Metric
+from bioalign_assets.evaluation.statistic import Ranking
 
-__all__ = ["auprc_of_counts", "bootstrap_auprc"]
+__all__ = ["AVERAGE_PRECISION", "auprc"]
 
 
-def bootstrap_auprc(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, *, resamples: int, rng: np.random.Generator
-) -> Estimate:
+def auprc(labels: npt.ArrayLike, *, scores: npt.ArrayLike) -> Ranking:
     """Return the area under the precision-recall curve, as average precision.
 
     The sum over distinct scores, from the highest down, of (recall gained at the score) x (precision down to
@@ -24,13 +24,10 @@ def bootstrap_auprc(
     :returns: value in [0, 1]; chance is the share of true statements
     :raises EvaluationError: if only one label is present
     """
-    value, replicates = ranking_replicates(
-        labels, scores, statistic=auprc_of_counts, resamples=resamples, rng=rng
-    )
-    return percentile_estimate(value, replicates=replicates, n=len(np.asarray(labels)))
+    return Ranking(labels, scores=scores, of_counts=_auprc_of_counts)
 
 
-def auprc_of_counts(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
+def _auprc_of_counts(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
     """Return the average precision of each resample, NaN where one label is missing.
 
     :param counts: shape (resamples, cells): rows by distinct score, ascending, and label (0, then 1)
@@ -47,3 +44,28 @@ def auprc_of_counts(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.floa
     is_both = (positives > 0) & (positives < rows)
     # rounding can lift the sum of a perfect order above 1 by an ulp
     return np.minimum(np.divide(total, positives, out=np.full(len(counts), np.nan), where=is_both), 1.0)
+
+
+def _statistics(answers: Answers) -> dict[str, Ranking]:
+    return {"auprc": auprc(answers.labels, scores=answers.p_true)}
+
+
+AVERAGE_PRECISION = Family(
+    metrics=(
+        Metric(
+            name="auprc",
+            title="AUPRC",
+            range=(0.0, 1.0),
+            direction="higher",
+            formula="average precision: sum over distinct p_true, from the highest down, of (recall gained) x "
+            "(precision so far); rows of equal p_true enter together",
+            source="Davis and Goadrich 2006, https://doi.org/10.1145/1143844.1143874; as scikit-learn's "
+            "average_precision_score",
+            cannot_tell="How two test sets compare: chance is the share of true statements, which differs "
+            "between them.",
+        ),
+    ),
+    table="evaluation.zero_shot",
+    reads="answers",
+    statistics=_statistics,
+)

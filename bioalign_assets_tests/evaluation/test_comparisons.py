@@ -5,19 +5,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from bioalign_assets.evaluation.comparison_rows import (
-    COMPARED_METRICS,
-    LEAST_COMMON_ROWS,
-    comparison_rows,
-)
-from bioalign_assets.evaluation.edge_rows import edge_rows
-from bioalign_assets.evaluation.errors import EvaluationError
-from bioalign_assets.evaluation.metric import METRICS
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.comparisons import COMPARED_METRICS, LEAST_COMMON_ROWS, comparison_rows
+from bioalign_assets.evaluation.edge_separation import edge_rows
+from bioalign_assets.evaluation.metrics import METRICS, embedding_rows, zero_shot_rows
 from bioalign_assets.evaluation.quality import changes_are_in_range
-from bioalign_assets.evaluation.rows import probe_rows, separation_rows, zero_shot_rows
 from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets_tests.evaluation._make import answers, named_study
+from bioalign_assets_tests.evaluation._make import answers, named_study, where
 
 SPEC = EvaluationSpec(sample_size=60, resamples=200, map_size=30)
 UNTUNED, TUNED = "m@untuned", "m@paper"
@@ -68,13 +63,6 @@ def keep(tables, keep_row, *, of=TUNED, names=("answers", "embeddings")):
     return changed
 
 
-def where(table, **values):
-    for name, value in values.items():
-        match = pc.is_null(table[name]) if value is None else pc.equal(table[name], value)
-        table = table.filter(match)
-    return table
-
-
 @pytest.fixture(scope="module")
 def tables():
     return given(test_sets=("published", "held-out"))
@@ -111,8 +99,10 @@ def test_where_both_were_asked_the_same_rows_the_figures_are_those_of_the_metric
     figures = pa.concat_tables(
         [
             zero_shot_rows(tables["answers"], spec=SPEC),
-            separation_rows(tables["embeddings"], spec=SPEC),
-            probe_rows(tables["embeddings"], spec=SPEC),
+            *(
+                embedding_rows(tables["embeddings"], table=f"evaluation.{name}", spec=SPEC)
+                for name in ("kg_separation", "embedding_probe")
+            ),
             edge_rows(tables["embeddings"], names=tables["names"], pairs=tables["pairs"], spec=SPEC),
         ]
     )

@@ -1,4 +1,9 @@
-"""What a fitted baseline is, and what the training rows must hold for any of them."""
+"""What a baseline is, and what the training rows must hold for any of them.
+
+A baseline is fitted on the training rows, with the columns of ``curation.pairs``, and gives a scorer: from rows
+to their p_true. It must not look at the labels of the rows that it scores, and must score a row alike whatever
+rows stand beside it.
+"""
 
 from typing import Any, Protocol
 
@@ -6,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bioalign_assets.evaluation.errors import EvaluationError
+from bioalign_assets.errors import EvaluationError
 
-__all__ = ["PairScorer", "training_labels"]
+__all__ = ["Baseline", "PairScorer", "training_labels"]
 
 
 class PairScorer(Protocol):
@@ -16,6 +21,14 @@ class PairScorer(Protocol):
 
     def __call__(self, rows: pa.Table) -> npt.NDArray[np.floating[Any]]:
         """Return p_true of rows with gene_symbol, disease_name and text; shape (rows,), in [0, 1]."""
+        ...
+
+
+class Baseline(Protocol):
+    """What scores pairs without a language model."""
+
+    def __call__(self, train: pa.Table, *, seed: int) -> PairScorer:
+        """Fit on training rows; return what scores others."""
         ...
 
 
