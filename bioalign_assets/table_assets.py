@@ -12,10 +12,10 @@ import pyarrow as pa
 from bioalign_assets.dagster_private import evaluated_check
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.findings import Finding
+from bioalign_assets.warehouse.conform import conform, sealed
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
-from bioalign_assets.warehouse.tables import conform
 
 __all__ = [
     "OWNER",
@@ -91,11 +91,12 @@ def materialized(
     """
     schema = TABLES[full_name]
     rows = conform(rows, schema=schema)
+    version = content_hash(rows, schema=schema)
     count = "dagster/partition_row_count" if schema.partitioned_by else "dagster/row_count"
     return dg.MaterializeResult(
         asset_key=dg.AssetKey([schema.room, schema.name]) if in_multi_asset else None,
-        value=rows,
-        data_version=dg.DataVersion(content_hash(rows, schema=schema)),
+        value=sealed(rows, version=version),
+        data_version=dg.DataVersion(version),
         metadata={
             count: len(rows),
             "dagster/uri": str(warehouse.tables.folder(schema)),

@@ -130,6 +130,8 @@ def see_that_it_belongs(
         if not is_own:
             raise _other_instance(root, instance=instance, has_history=False)
         if records:
+            if instance is not None:  # set up by Dagster itself: trainings take turns all the same
+                limit_pool(instance, "training", to=TRAINING_POOL_LIMIT)
             adopt(root, study=study, home=None, only_if_new=True)
             found = belonging_of(root)
         if found is None:

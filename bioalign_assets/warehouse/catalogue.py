@@ -25,7 +25,7 @@ from filelock import FileLock
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.atomic import remove_leftovers, written_aside
 from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema
-from bioalign_assets.warehouse.tables import Tables
+from bioalign_assets.warehouse.tables import Tables, sql_text
 
 __all__ = [
     "CATALOGUE",
@@ -154,7 +154,7 @@ def _catalogued(connection: duckdb.DuckDBPyConnection, *, form: str) -> Mapping[
         "CREATE TABLE catalogued "
         "(table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR, newest_commit VARCHAR)"
     )
-    connection.execute(f"COMMENT ON TABLE catalogued IS {_text(comment)}")
+    connection.execute(f"COMMENT ON TABLE catalogued IS {sql_text(comment)}")
     return {}
 
 
@@ -182,7 +182,7 @@ def open_catalogue(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
     connection = duckdb.connect(path, read_only=True)
     try:
-        connection.execute(f"SET VARIABLE bioalign_root = {_text(str(path.parent))}")
+        connection.execute(f"SET VARIABLE bioalign_root = {sql_text(str(path.parent))}")
         yield connection
     finally:
         connection.close()
@@ -207,10 +207,6 @@ def sql_type(type_: pa.DataType) -> str:
     return _SQL_TYPES[type_]
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def create_view(
     connection: duckdb.DuckDBPyConnection, *, schema: TableSchema, files: list[Path], root: Path
 ) -> None:
@@ -218,8 +214,8 @@ def create_view(
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema.room}")
     if files:
         # An absolute path, which a session may override after the folder was moved: see data_warehouse/README.md
-        start = f"coalesce(getvariable('bioalign_root'), {_text(str(root.absolute()))})"
-        paths = ", ".join(f"{start} || {_text('/' + file.as_posix())}" for file in files)
+        start = f"coalesce(getvariable('bioalign_root'), {sql_text(str(root.absolute()))})"
+        paths = ", ".join(f"{start} || {sql_text('/' + file.as_posix())}" for file in files)
         columns = ", ".join(f'CAST("{c.name}" AS {sql_type(c.type)}) AS "{c.name}"' for c in schema.columns)
         hive = f"hive_partitioning = {schema.partitioned_by is not None}, hive_types_autocast = false"
         source = f"read_parquet([{paths}], {hive})"
@@ -247,10 +243,10 @@ def comment_on(
     connection: duckdb.DuckDBPyConnection, *, schema: TableSchema, kind: Literal["VIEW", "TABLE"], name: str
 ) -> None:
     """Say what a view or table and its columns mean, as the schema does."""
-    connection.execute(f"COMMENT ON {kind} {name} IS {_text(schema.row)}")
+    connection.execute(f"COMMENT ON {kind} {name} IS {sql_text(schema.row)}")
     for column in schema.columns:
         unit = f" [{column.unit_or_range}]" if column.unit_or_range else ""
-        connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {_text(column.meaning + unit)}')
+        connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {sql_text(column.meaning + unit)}')
 
 
 def _create_model_views(connection: duckdb.DuckDBPyConnection, *, variants: set[str | None]) -> None:
@@ -268,8 +264,8 @@ def _create_model_views(connection: duckdb.DuckDBPyConnection, *, variants: set[
         view = f'inference."embeddings_{model.replace("-", "_")}"'
         connection.execute(
             f"CREATE VIEW {view} AS SELECT * REPLACE (CAST(embedding AS FLOAT[{width[0]}]) AS embedding) "  # noqa: S608
-            f"FROM inference.embeddings WHERE model = {_text(model)}"
+            f"FROM inference.embeddings WHERE model = {sql_text(model)}"
         )
         connection.execute(
-            f"COMMENT ON VIEW {view} IS {_text(f'inference.embeddings of {model}, embedding as FLOAT[{width[0]}]')}"
+            f"COMMENT ON VIEW {view} IS {sql_text(f'inference.embeddings of {model}, embedding as FLOAT[{width[0]}]')}"
         )

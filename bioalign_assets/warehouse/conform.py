@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.schemas import Column, TableSchema
 
-__all__ = ["conform", "in_order"]
+__all__ = ["conform", "in_order", "seal_of", "sealed"]
+
+_SEAL = b"bioalign.data_version"
 
 
 def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
@@ -54,6 +56,17 @@ def conform(table: pa.Table, *, schema: TableSchema) -> pa.Table:
             )
     # one order for the same rows: the content hash is then the same before writing and after reading
     return in_order(table.cast(wanted), schema=schema)
+
+
+def sealed(table: pa.Table, *, version: str) -> pa.Table:
+    """Return rows that conform with their data version on them, so that nobody on their way does both once more."""
+    return table.replace_schema_metadata({_SEAL: version})
+
+
+def seal_of(table: pa.Table) -> str | None:
+    """Return the data version that is on rows which conform; None for rows that nobody has looked at."""
+    found = (table.schema.metadata or {}).get(_SEAL)
+    return None if found is None else found.decode()
 
 
 def in_order(table: pa.Table, *, schema: TableSchema) -> pa.Table:

@@ -13,7 +13,7 @@ from bioalign_assets.terminal import terminal
 from bioalign_assets.warehouse.atomic import written_aside
 from bioalign_assets.warehouse.catalogue import comment_on, create_view, files_of
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
-from bioalign_assets.warehouse.tables import Tables
+from bioalign_assets.warehouse.tables import Tables, sql_text
 
 __all__ = ["export_database"]
 
@@ -42,7 +42,7 @@ def export_database(tables: Tables, *, to: Path, as_of: datetime | None = None) 
         )  # fmt: skip
     to.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(to) as aside, duckdb.connect() as connection:
-        connection.execute(f"ATTACH {_text(str(aside))} AS exported")
+        connection.execute(f"ATTACH {sql_text(str(aside))} AS exported")
         connection.execute(
             "CREATE TABLE exported.exported (table_name VARCHAR, rows BIGINT, delta_version BIGINT, meaning VARCHAR)"
         )
@@ -78,7 +78,3 @@ def _export(
         [schema.full_name, rows, None if delta is None else delta.version(), schema.row],
     )
     return rows
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
+from bioalign_assets.warehouse.conform import conform, seal_of, sealed
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
-from bioalign_assets.warehouse.tables import conform
 
 __all__ = ["WarehouseIOManager", "schema_of"]
 
@@ -36,15 +36,16 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         schema = schema_of(context.asset_key)
         partition = context.partition_key if context.has_asset_partitions else None
         tables = self.warehouse.tables
-        rows = conform(obj, schema=schema)
+        data_version = seal_of(obj)
+        if data_version is None:  # an asset that handed over plain rows
+            obj = conform(obj, schema=schema)
+            data_version = content_hash(obj, schema=schema)
+            obj = sealed(obj, version=data_version)
         version = tables.write(
-            rows,
+            obj,
             schema=schema,
             partition=partition,
-            commit_info={
-                "data_version": content_hash(rows, schema=schema),
-                "run_id": context.run_id,
-            },
+            commit_info={"data_version": data_version, "run_id": context.run_id},
         )
         rebuild_catalogue(tables)
         context.add_output_metadata({"delta_version": version})

@@ -20,10 +20,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from filelock import FileLock
 
 from bioalign_assets.errors import WarehouseError
-from bioalign_assets.warehouse.conform import conform, in_order
+from bioalign_assets.warehouse.conform import conform, in_order, seal_of
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 
-__all__ = ["Tables", "conform"]
+__all__ = ["Tables", "sql_text"]
 
 _OBJECT_STORE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """The start of a URL, also where a path has made one slash of two."""
@@ -135,7 +135,8 @@ class Tables:
     ) -> int:
         """Replace the table, or one partition of it, in one commit.
 
-        :param table: its rows; for a partition, the partition column holds that key alone
+        :param table: its rows; for a partition, the partition column holds that key alone. Sealed rows (``conform``)
+            are taken as they are
         :param partition: key of the partition, for a partitioned table
         :param commit_info: kept with the commit: data version, run id, provenance
         :return: number of the version that holds the rows (the commit's own, or a later one where another
@@ -147,7 +148,7 @@ class Tables:
             raise ValueError(
                 f"{schema.full_name} is partitioned by {key}, the partition given is {partition}"
             )
-        table = conform(table, schema=schema)
+        table = conform(table, schema=schema) if seal_of(table) is None else table.cast(schema.arrow)
         if key is not None:
             keys = pc.unique(table.column(key)).to_pylist()
             if keys not in ([partition], []):
@@ -160,7 +161,7 @@ class Tables:
         if not schema.unique:
             table = table.combine_chunks()  # chunks are written in any order, and no key brings it back
         # Without a predicate two first writers of a table would both succeed and leave their rows side by side.
-        rows_replaced = "true" if partition is None else f"{key} = {_sql_text(partition)}"
+        rows_replaced = "true" if partition is None else f"{key} = {sql_text(partition)}"
         for attempt in range(_ATTEMPTS):
             delta = self.create(schema)
             try:
@@ -268,7 +269,8 @@ class Tables:
         return removed
 
 
-def _sql_text(value: str) -> str:
+def sql_text(value: str) -> str:
+    """Return a text as SQL writes it."""
     return "'" + value.replace("'", "''") + "'"
 
 

@@ -77,6 +77,16 @@ def test_a_new_warehouse_belongs_to_whoever_comes_first(tmp_path):
     assert belonging_of(tmp_path).study == "demo"
 
 
+def test_an_instance_that_dagster_set_up_itself_trains_one_at_a_time_too(tmp_path):
+    """``DAGSTER_HOME=<warehouse>/dagster dagster dev -w workspace.yaml`` over a warehouse that is not there yet."""
+    (tmp_path / "dagster").mkdir()
+    with instance_at(tmp_path / "dagster") as own:
+        assert own.get_concurrency_config().pool_config.default_pool_limit is None
+        see_that_it_belongs(tmp_path, study="demo", instance=own)
+        limits = {limit.name: limit.limit for limit in own.event_log_storage.get_pool_limits()}
+        assert limits == {"training": 1}
+
+
 def test_another_study_is_refused_until_a_person_adopts_it(tmp_path):
     see_that_it_belongs(tmp_path, study="demo")
     with pytest.raises(WarehouseError, match=r"the study demo on record.*BIOALIGN_STUDY=demo.*init --adopt"):

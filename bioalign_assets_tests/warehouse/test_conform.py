@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioalign_assets.errors import WarehouseError
+from bioalign_assets.warehouse.conform import conform
 from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema
-from bioalign_assets.warehouse.tables import conform
 
 from ._make import CHANGES, EMBEDDINGS, changes, embeddings, rows_of
 

@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.errors import WarehouseError
+from bioalign_assets.warehouse import io_manager, tables
 from bioalign_assets.warehouse.catalogue import open_catalogue
+from bioalign_assets.warehouse.conform import conform, seal_of, sealed
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.io_manager import WarehouseIOManager, schema_of
 from bioalign_assets.warehouse.resources import Warehouse
@@ -254,3 +256,22 @@ def test_a_run_with_wrong_columns_fails_and_leaves_the_last_good_rows(graph, war
     with pytest.raises(WarehouseError, match="columns missing: \\['unit'\\]"):
         graph.run("profile", "one")
     assert warehouse.tables.read(TABLES["curation.profile"]).equals(_profile("one", 1.0))
+
+
+def test_rows_that_an_asset_has_sealed_are_neither_looked_at_nor_hashed_again(
+    manager, warehouse, monkeypatch
+):
+    rows = conform(embeddings(variant="m@paper"), schema=EMBEDDINGS)
+    version = content_hash(rows, schema=EMBEDDINGS)
+
+    def never(*_, **__):
+        raise AssertionError("once on their way is enough")
+
+    for module in (io_manager, tables):
+        monkeypatch.setattr(module, "conform", never)
+    monkeypatch.setattr(io_manager, "content_hash", never)
+    _write(manager, sealed(rows, version=version), partition="m@paper")
+    stored = _read(manager, partitions=["m@paper"])
+    assert stored.equals(rows)
+    assert seal_of(stored) is None  # who changes rows that were read does not pass them on as sealed
+    assert warehouse.tables.commits(EMBEDDINGS)[0]["data_version"] == version

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.catalogue import open_catalogue, rebuild_catalogue
+from bioalign_assets.warehouse.conform import conform
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets.warehouse.tables import Tables, conform
+from bioalign_assets.warehouse.tables import Tables
 
 from ._make import CHANGES, EMBEDDINGS, changes, embeddings, rows_of
 
