@@ -290,17 +290,8 @@ class Workshop:
         }
         return Watched(file=file, wall_s=wall_s, seconds=found["seconds"], executed=executed)
 
-    def verdict(self, mutant: Mutant, *, room: Room, watched: Sequence[Watched]) -> tuple[str, float]:
-        """Return what became of a mutant (killed, survived, timed out, not run), and the seconds it took."""
-        limits_s: dict[str, float] = {}
-        for of in sorted(watched, key=lambda of: of.wall_s):
-            # the first of a file that runs makes what others made; a busy machine may take some times as long
-            limit_s = 30 + 3 * max(of.seconds.values(), default=0)
-            limits_s |= dict.fromkeys(of.tests_of(mutant), limit_s)
-        if not limits_s:
-            return "not run", 0.0
-        path = self.root / mutant.file
-        source, times = path.read_bytes(), path.stat()
+    def _meet(self, limits_s: Mapping[str, float], *, room: Room) -> tuple[int | None, float]:
+        """Run some tests up to the first that fails; return as ``_in_child``."""
 
         def run() -> int:
             sys.dont_write_bytecode = True
@@ -309,10 +300,28 @@ class Workshop:
             only = _Only(limits_s, deadline=self._deadline)
             return self._pytest(files, room=room, plugin=only, more=["-x"])
 
+        return self._in_child(run, limit_s=120)  # until the first test starts
+
+    def control(self, watched: Sequence[Watched], *, room: Room) -> None:
+        """Run all tests as mutants will meet them, but without a fault.
+
+        :raises SystemExit: if one fails, as it would for any mutant
+        """
+        status, _ = self._meet(_limits_s(watched), room=room)
+        if status != pytest.ExitCode.OK:
+            raise SystemExit(f"{room.name}: its tests fail without a fault:\n{self._log.read_text()}")
+
+    def verdict(self, mutant: Mutant, *, room: Room, watched: Sequence[Watched]) -> tuple[str, float]:
+        """Return what became of a mutant (killed, survived, timed out, not run), and the seconds it took."""
+        limits_s = _limits_s(watched, mutant=mutant)
+        if not limits_s:
+            return "not run", 0.0
+        path = self.root / mutant.file
+        source, times = path.read_bytes(), path.stat()
         path.write_bytes(mutant.applied(source))
         # not the time that the compiled file notes, or that would still be taken for it
         os.utime(path, (times.st_atime, times.st_mtime + 60))
-        status, seconds = self._in_child(run, limit_s=120)  # until the first test starts
+        status, seconds = self._meet(limits_s, room=room)
         path.write_bytes(source)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         if status is None:
@@ -321,10 +330,21 @@ class Workshop:
         return "survived" if has_survived else "killed", seconds
 
 
+def _limits_s(watched: Sequence[Watched], *, mutant: Mutant | None = None) -> dict[str, float]:
+    """Return the tests that a mutant has to meet, all without one, and how long each may take; quick files first."""
+    limits_s: dict[str, float] = {}
+    for of in sorted(watched, key=lambda of: of.wall_s):
+        # the first of a file that runs makes what others made; a busy machine may take some times as long
+        limit_s = 30 + 3 * max(of.seconds.values(), default=0)
+        limits_s |= dict.fromkeys(of.seconds if mutant is None else of.tests_of(mutant), limit_s)
+    return limits_s
+
+
 def measure(room: Room, *, workshop: Workshop, count: int, seed: int) -> list[dict[str, Any]]:
     """Return the mutants of a room that were drawn, each with its verdict and seconds; print one a line."""
     started = perf_counter()
     watched = [found for file in room.tests if (found := workshop.watch(file, room=room)) is not None]
+    workshop.control(watched, room=room)
     tests = sum(len(of.seconds) for of in watched)
     print(f"{room.name}: {tests} tests, {perf_counter() - started:.0f} s", flush=True)
     mutants = [
