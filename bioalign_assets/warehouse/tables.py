@@ -62,11 +62,6 @@ class Tables:
         """Return the table's folder, absolute."""
         return self.root.absolute() / "tables" / schema.room / schema.name
 
-    def create_all(self) -> None:
-        """Create every table that is not there yet, empty, with its schema."""
-        for schema in TABLES.values():
-            self.create(schema)
-
     def create(self, schema: TableSchema) -> DeltaTable:
         """Return the Delta table, created empty with its schema first if it is not there.
 

@@ -21,7 +21,6 @@ class House:
         self.folder = folder
         self.tables = Tables(folder / "warehouse")
         self.raw = folder / "warehouse" / "raw" / "ctd"
-        self.tables.create_all()
 
     def bring(self, text):
         raw, release = fetch(save(self.folder / "next.csv", text), into=self.raw)

@@ -142,8 +142,8 @@ def read_on(root: Path, seconds: float, variants: list[str]) -> dict:
 
 
 def create_all(root: Path) -> int:
-    Tables(root).create_all()
-    return len(TABLES)
+    tables = Tables(root)
+    return len([tables.create(schema) for schema in TABLES.values()])
 
 
 def rebuild(root: Path, times: int) -> int:
