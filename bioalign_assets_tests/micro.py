@@ -17,7 +17,7 @@ from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.definitions import build_defs
 from bioalign_assets.execution.instance import adopt, open_instance
 from bioalign_assets.execution.processes import Workplace
-from bioalign_assets.execution.uses import run_nodes
+from bioalign_assets.execution.uses import make, walk, with_needed
 from bioalign_assets.execution.walk import Step
 from bioalign_assets.freshness.history import History
 from bioalign_assets.freshness.look import Look
@@ -158,7 +158,9 @@ class Micro:
     def walk(self, *wanted: str) -> list[Step]:
         """Make what is missing or stale of some assets (``room.table`` or ``room.table[partition]``; all by default)
         with what they are made from, in this process; return the steps."""
-        return list(run_nodes(self.workplace, nodes=self.nodes(*wanted), at_once=1))
+        with walk(self.workplace, at_once=1) as walking:
+            nodes = with_needed(self.nodes(*wanted), graph=walking.graph)
+            return list(make(walking, self.workplace, nodes=nodes))
 
     def make(self, *wanted: str) -> list[Step]:
         """The same; raise what the first failed step said."""

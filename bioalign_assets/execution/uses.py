@@ -25,7 +25,7 @@ from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = [
-    "Selection", "StageTime", "demo", "in_demo", "move_models", "prepared", "refresh", "run", "run_nodes",
+    "Selection", "StageTime", "demo", "in_demo", "make", "move_models", "prepared", "refresh", "run",
     "runs_at_once", "selected", "stage_times", "walk", "with_needed", "working_alone",
 ]  # fmt: skip
 
@@ -54,7 +54,7 @@ class StageTime:
 def demo(workplace: Workplace, *, at_once: int | None = None) -> Iterator[Step]:
     """Make what is missing or stale of what the study file has in the demo, from the newest release; give each step."""
     with walk(workplace, at_once=at_once) as walking:
-        yield from _make(walking, workplace, nodes=in_demo(workplace, graph=walking.graph))
+        yield from make(walking, workplace, nodes=in_demo(workplace, graph=walking.graph))
 
 
 def run(workplace: Workplace, *, selection: Selection, at_once: int | None = None) -> Iterator[Step]:
@@ -63,18 +63,11 @@ def run(workplace: Workplace, *, selection: Selection, at_once: int | None = Non
     :raises StudyError: if the study has nothing of a name that was selected
     """
     with walk(workplace, at_once=at_once) as walking:
-        yield from _make(walking, workplace, nodes=selected(workplace.study, selection, graph=walking.graph))
+        yield from make(walking, workplace, nodes=selected(workplace.study, selection, graph=walking.graph))
 
 
-def run_nodes(
-    workplace: Workplace, *, nodes: Iterable[AssetPartition], at_once: int | None = None
-) -> Iterator[Step]:
-    """Make what is missing or stale of some asset partitions and of what they are made from; give each step."""
-    with walk(workplace, at_once=at_once) as walking:
-        yield from _make(walking, workplace, nodes=with_needed(nodes, graph=walking.graph))
-
-
-def _make(walking: Walk, workplace: Workplace, *, nodes: set[AssetPartition]) -> Iterator[Step]:
+def make(walking: Walk, workplace: Workplace, *, nodes: set[AssetPartition]) -> Iterator[Step]:
+    """Make what is missing or stale of some asset partitions, that come with what they are made from."""
     if _RELEASE in nodes:
         yield from _ingest(walking, workplace=workplace, accept="")
     yield from walking.go(

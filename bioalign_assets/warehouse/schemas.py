@@ -14,7 +14,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-__all__ = ["TABLES", "Column", "PartitionSet", "TableSchema", "table_schema"]
+__all__ = ["TABLES", "Column", "PartitionSet", "TableSchema"]
 
 PartitionSet = Literal["dataset", "model", "variant"]
 
@@ -435,11 +435,3 @@ _ALL: tuple[TableSchema, ...] = (
 )  # fmt: skip
 
 TABLES: Mapping[str, TableSchema] = {schema.full_name: schema for schema in _ALL}
-
-
-def table_schema(full_name: str) -> TableSchema:
-    """Return the schema of ``room.table``.
-
-    :raises KeyError: if there is no such table
-    """
-    return TABLES[full_name]

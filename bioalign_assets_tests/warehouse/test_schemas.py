@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.warehouse.catalogue import sql_type
-from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema, table_schema
+from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema
 
 
 @pytest.mark.parametrize("schema", TABLES.values(), ids=TABLES)
@@ -66,9 +66,3 @@ def test_a_partition_by_an_unknown_column_is_refused():
 )  # fmt: skip
 def test_the_range_is_told(more, told):
     assert Column(name="a", type=pa.int64(), meaning="A", **more).unit_or_range == told
-
-
-def test_a_table_is_found_by_its_name():
-    assert table_schema("ctd.release") is TABLES["ctd.release"]
-    with pytest.raises(KeyError):
-        table_schema("ctd.nothing")
