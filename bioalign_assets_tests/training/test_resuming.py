@@ -168,11 +168,12 @@ def test_the_progress_bar_begins_where_the_training_does(tmp_path, monkeypatch):
 def test_time_and_memory_are_those_of_all_processes(tmp_path):
     before = Checkpoint(folder=tmp_path, step=2, seconds=1000.0, peak_memory_bytes=10**15)
     device = torch.device("cpu")
-    session = Session(device=device, resumed=before, started=time.perf_counter() - 5)
-    assert 1005 <= session.seconds < 1010
+    started = time.perf_counter() - 5
+    session = Session(device=device, resumed=before, started=started)
+    assert 1005 <= session.seconds <= 1000 + (time.perf_counter() - started)
     assert session.peak_memory_bytes == 10**15
     alone = Session(device=device)
-    assert 0 <= alone.seconds < 1
+    assert 0 <= alone.seconds <= time.perf_counter() - started
     assert 10_000_000 < alone.peak_memory_bytes < 10**15
 
 
@@ -190,19 +191,24 @@ def test_throughput_is_taken_within_a_process():
 # --- a real kill ---
 
 _CHILD = """
-import sys
+import sys, time
 from pathlib import Path
 from bioalign_assets_tests.training.interrupted import hold, train
+
+def wait(step, **_):
+    if step == 7:  # before it removes the checkpoint that its killer looks for, however late that is
+        time.sleep(3600)
+
 folder = Path(sys.argv[1])
 with hold(folder) as checkpoints:
-    train(folder, checkpoints=checkpoints, steps=12, targets=["q_proj", "v_proj"])
+    train(folder, checkpoints=checkpoints, at=wait, steps=10, targets=["q_proj", "v_proj"])
 """
 
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_at_any_moment(tmp_path):
     """SIGKILL from outside, as soon as a checkpoint is there: while it trains on, or writes the next."""
-    more = {"steps": 12, "targets": ["q_proj", "v_proj"]}
+    more = {"steps": 10, "targets": ["q_proj", "v_proj"]}
     whole = train(tmp_path / "whole", checkpoints=None, **more)
     process = subprocess.Popen(
         [sys.executable, "-c", _CHILD, str(tmp_path)],
@@ -220,5 +226,5 @@ def test_a_process_that_is_killed_at_any_moment(tmp_path):
     assert published(tmp_path) == []
     with hold(tmp_path) as checkpoints:
         again = train(tmp_path, checkpoints=checkpoints, **more)
-    assert 4 <= again.resumed_after[0] < 12
+    assert again.resumed_after[0] in {4, 6}
     assert_same(again, whole)
