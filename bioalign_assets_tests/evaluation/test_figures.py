@@ -52,17 +52,25 @@ def test_tsne_pair_of_other_test_sets_or_of_two_maps_raises(maps):
         tsne_pair(maps[0].slice(0, 0), maps[1], model="m")
 
 
-def test_confusion_matrix_shows_the_counts():
-    table = answers(rows=100, skill=1.0)
+def test_confusion_matrix_shows_the_counts_and_their_shares_of_a_label():
+    table = answers(rows=101, skill=1.0).slice(40)
+    table = table.filter(pc.or_(pc.equal(table["label"], 1), pc.less(table["row_number"], 60)))
     figure = confusion_matrix(table)
-    texts = [text.get_text().split("\n")[0] for text in figure.axes[0].texts]
-    expected = [
-        pc.sum(pc.and_(pc.equal(table["label"], a), pc.equal(table["predicted"], b))).as_py()
+    counts = [
+        [
+            pc.sum(pc.and_(pc.equal(table["label"], a), pc.equal(table["predicted"], b))).as_py()
+            for b in (1, 0)
+        ]
         for a in (1, 0)
-        for b in (1, 0)
     ]
-    assert [int(text) for text in texts] == expected
-    assert "n = 100" in figure.axes[0].get_title()
+    shares = [[count / sum(row) for count in row] for row in counts]
+    texts = [f"{count:,}\n{count / sum(row):.1%}" for row in counts for count in row]
+    axes = figure.axes[0]
+    (image,) = axes.images
+    assert [text.get_text() for text in axes.texts] == texts
+    assert image.get_array().tolist() == shares
+    assert image.get_clim() == (0.0, 1.0)  # colors mean the same on every matrix
+    assert f"n = {len(table)}" in axes.get_title()
     assert len(png(figure)) < MAX_PNG_BYTES
 
 

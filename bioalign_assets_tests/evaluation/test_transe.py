@@ -158,6 +158,16 @@ def test_pairs_that_stand_twice_count_once(in_blocks):
     assert np.array_equal(scorer(test), transe(pa.concat_tables([train, train]), seed=1)(test))
 
 
+def test_first_vectors_are_drawn_over_the_whole_range_that_is_told():
+    *entities, relation = module._first_vectors(400, 300, generator=torch.Generator().manual_seed(0))
+    bound = 6 / len(relation) ** 0.5
+    for vectors in entities:
+        assert 0.99 * bound < vectors.max().item() <= bound
+        assert -bound <= vectors.min().item() < -0.99 * bound
+        assert abs(vectors.mean().item()) < 0.02 * bound
+    assert relation.norm().item() == pytest.approx(1.0)
+
+
 def test_one_true_pair_is_too_few():
     with pytest.raises(EvaluationError, match=r"TransE baseline.*one distinct true pair"):
         transe(pairs([("A", "x", 1, "train"), ("A", "x", 1, "train"), ("B", "y", 0, "train")]), seed=1)
