@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from bioalign_assets.ctd.record_page import record_page
 from bioalign_assets.errors import BioAlignError
 
 __all__ = ["Association", "Entity", "Vocabulary", "vocabulary_of"]
-
-_DETAIL = "https://ctdbase.org/detail.go?type={kind}&acc={identifier}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Entity:
         """CTD's page about it, which CTD's terms ask to be linked."""
         if self.identifier is None:
             return None
-        return _DETAIL.format(kind=self.kind, identifier=self.identifier)
+        return record_page(self.kind, self.identifier)
 
 
 @dataclass(frozen=True, kw_only=True)

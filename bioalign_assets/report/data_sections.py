@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bioalign_assets.ctd.record_page import record_page
 from bioalign_assets.curation.figures import (
     class_balance,
     evidence_per_positive,
@@ -18,7 +18,7 @@ from bioalign_assets.curation.figures import (
 from bioalign_assets.report.blocks import Album, Block, Cell, Details, Link, Section, Table, Text
 from bioalign_assets.report.reading import Reading
 
-__all__ = ["change_section", "ctd_link", "dataset_section"]
+__all__ = ["change_section", "dataset_section"]
 
 _MOST_CHANGES = 10
 _WIDTH = 5.6
@@ -172,16 +172,7 @@ def change_section(reading: Reading) -> Section:
 
 def _change(row: dict[str, Any]) -> list[Cell]:
     cells: list[Cell] = [
-        Link(text=row["gene_symbol"], href=ctd_link("gene", str(row["gene_id"]))),
-        Link(text=row["disease_name"], href=ctd_link("disease", row["disease_id"])),
+        Link(text=row["gene_symbol"], href=record_page("gene", str(row["gene_id"]))),
+        Link(text=row["disease_name"], href=record_page("disease", row["disease_id"])),
     ]
     return [*cells, row["detail"]] if row["change"] == "changed" else cells
-
-
-def ctd_link(kind: str, identifier: str) -> str:
-    """Return the address of a record's page at CTD, as CTD's terms want it linked.
-
-    :param kind: ``gene`` or ``disease``
-    :param identifier: GeneID, or MESH:… or OMIM:…
-    """
-    return f"https://ctdbase.org/detail.go?type={kind}&acc={quote(identifier, safe=':')}"

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.report import blocks
-from bioalign_assets.report.data_sections import ctd_link
 from bioalign_assets.report.page import study_page
 from bioalign_assets.report.reading import Reading
 from bioalign_assets.report.score_sections import improvement_section
@@ -205,18 +204,6 @@ def test_ctd_is_cited_with_its_terms(elements):
     text = " ".join(elements.text)
     assert "Davis AP" in text
     assert "Ziad, Khan and Karim 2025" in text
-
-
-@pytest.mark.parametrize(
-    ("kind", "identifier", "address"),
-    [
-        ("gene", "672", "https://ctdbase.org/detail.go?type=gene&acc=672"),
-        ("disease", "OMIM:1234", "https://ctdbase.org/detail.go?type=disease&acc=OMIM:1234"),
-        ("disease", 'MESH:D1"&x=<', "https://ctdbase.org/detail.go?type=disease&acc=MESH:D1%22%26x%3D%3C"),
-    ],
-)
-def test_links_to_ctd(kind, identifier, address):
-    assert ctd_link(kind, identifier) == address
 
 
 def test_an_empty_warehouse_gives_a_page_that_says_what_is_missing(tmp_path):
