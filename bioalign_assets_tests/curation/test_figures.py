@@ -113,6 +113,17 @@ def test_every_name_stands_at_its_two_counts(small, spec):
         assert len(png(figure)) < MAX_PNG_BYTES
 
 
+@pytest.mark.parametrize("stacked", [True, False])
+def test_genes_stand_over_diseases_for_a_narrow_page_and_beside_them_else(small, stacked):
+    figure = frequencies(build(small, spec=HELD), stacked=stacked)
+    genes, diseases = (axes.get_subplotspec() for axes in figure.axes)
+    assert genes.is_first_row()
+    assert genes.is_first_col()
+    assert (diseases.is_first_row(), diseases.is_first_col()) == (not stacked, stacked)
+    width, height = figure.get_size_inches()
+    assert (height > width) == stacked
+
+
 def test_bars_of_the_unseen_are_the_counts(small):
     pairs = build(small, spec=HELD)
     axes = unseen_parts(pairs).axes[0]
