@@ -72,7 +72,9 @@ class Terminal:
         self._drawn = bytearray()
         self._reader = threading.Thread(target=self._read, args=(seen,), daemon=True)
         self._reader.start()
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None
+        # what starts the tests may itself be in the background
+        hears = signal.SIG_IGN if in_background else signal.default_int_handler
+        before = signal.signal(signal.SIGINT, hears)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "bioalign_assets.cli", *arguments],
@@ -80,8 +82,7 @@ class Terminal:
                 restore_signals=False,
             )  # fmt: skip
         finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, before)
         os.close(ours)
 
     def _read(self, descriptor: int) -> None:
