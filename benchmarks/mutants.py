@@ -22,6 +22,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -214,16 +215,19 @@ class Workshop:
         self._deadline.value = started + limit_s
         child = multiprocessing.get_context("fork").Process(target=self._child, args=(call,))
         child.start()
-        while child.is_alive() and perf_counter() < self._deadline.value:
-            child.join(0.5)
-        status = child.exitcode
-        child.kill()
-        child.join()
-        self._end_left_over()
-        shutil.rmtree(self._folder / "tmp", ignore_errors=True)
+        try:
+            while child.is_alive() and perf_counter() < self._deadline.value:
+                child.join(0.5)
+            status = child.exitcode
+        finally:
+            child.kill()
+            child.join()
+            self._end_left_over()
+            shutil.rmtree(self._folder / "tmp", ignore_errors=True)
         return status, perf_counter() - started
 
     def _child(self, call: Callable[[], int]) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with self._log.open("wb") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -235,7 +239,8 @@ class Workshop:
         os.chdir(self.root)
         tempfile.tempdir = None
         os.environ |= {
-            "PYTHONPATH": str(self.root), "TMPDIR": str(self._folder / "tmp"), "MUTANTS_OF": str(self._folder),
+            "PYTHONPATH": str(self.root), "MUTANTS_OF": str(self._folder),
+            "TMPDIR": str(self._folder / "tmp"), "XDG_CACHE_HOME": str(self._folder / "cache"),
         }  # fmt: skip
         os._exit(call())
 
@@ -340,8 +345,8 @@ def _limits_s(watched: Sequence[Watched], *, mutant: Mutant | None = None) -> di
     return limits_s
 
 
-def measure(room: Room, *, workshop: Workshop, count: int, seed: int) -> list[dict[str, Any]]:
-    """Return the mutants of a room that were drawn, each with its verdict and seconds; print one a line."""
+def measure(room: Room, *, workshop: Workshop, count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Give the mutants of a room that were drawn, each with its verdict and seconds; print one a line."""
     started = perf_counter()
     watched = [found for file in room.tests if (found := workshop.watch(file, room=room)) is not None]
     workshop.control(watched, room=room)
@@ -352,12 +357,10 @@ def measure(room: Room, *, workshop: Workshop, count: int, seed: int) -> list[di
         for file in room.code
         for mutant in mutants_of((workshop.root / file).read_text("utf-8"), file=file)
     ]
-    judged = []
     for mutant in sample(mutants, count=count, seed=seed):
         verdict, seconds = workshop.verdict(mutant, room=room, watched=watched)
         print(f"  {verdict:9} {seconds:6.1f} s  {_said(asdict(mutant))}", flush=True)
-        judged.append(asdict(mutant) | {"room": room.name, "verdict": verdict, "seconds": round(seconds, 1)})
-    return judged
+        yield asdict(mutant) | {"room": room.name, "verdict": verdict, "seconds": round(seconds, 1)}
 
 
 def _said(mutant: Mapping[str, Any]) -> str:
@@ -401,7 +404,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-room", type=int, default=27, help="mutants of each room")
     parser.add_argument("--seed", type=int, default=42, help="of the draw")
     parser.add_argument("--slow", action="store_true", help="with the tests that are marked slow")
-    parser.add_argument("--json", type=Path, help="file for the mutants and their verdicts, room by room")
+    parser.add_argument("--json", type=Path, help="file for the mutants and their verdicts so far")
     parser.add_argument("--before", type=Path, help="such a file: says which survivors were killed then")
     parser.add_argument("--warm", nargs="*", default=WARM, help="modules to import beforehand")
     options = parser.parse_args(arguments)
@@ -411,14 +414,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     print(f"{machine()}; {options.tree.resolve()}, seed {options.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy and what runs in it go, too
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         workshop = Workshop(options.tree.resolve(), folder=Path(folder).resolve())
         for name in options.rooms:
             room = Room.of(name, tree=workshop.root, slow=options.slow)
-            found += measure(room, workshop=workshop, count=options.per_room, seed=options.seed)
-            if options.json is not None:
-                options.json.write_text(json.dumps(found, indent=1))
+            for mutant in measure(room, workshop=workshop, count=options.per_room, seed=options.seed):
+                found.append(mutant)
+                if options.json is not None:
+                    options.json.write_text(json.dumps(found, indent=1))
     report(found, before=json.loads(options.before.read_text()) if options.before else ())
 
 
