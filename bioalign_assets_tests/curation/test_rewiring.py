@@ -142,6 +142,10 @@ def test_giving_up_is_right_also_where_it_is_close(monkeypatch, rounds):
     assert min(outcomes[True], outcomes[False]) >= 5
 
 
+def test_where_a_value_stands_is_found_also_of_the_first_code_and_never_of_none():
+    assert rewiring._positions(np.array([0, -1, 2, 0])) == {0: [0, 3], 2: [2]}
+
+
 def test_too_few_says_which_gene_and_stops():
     found = universe([(0, disease) for disease in range(9)] + [(1, 0), (2, 9), (3, 10)])
     with pytest.raises(
