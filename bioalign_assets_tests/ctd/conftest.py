@@ -44,7 +44,9 @@ class Site:
             handler.end_headers()
             if handler.command == "GET" and not unchanged:
                 for start in range(0, len(body), 1 << 14):
-                    self.sent += handler.wfile.write(body[start : start + (1 << 14)])
+                    part = body[start : start + (1 << 14)]
+                    self.sent += len(part)  # before the other side can have it
+                    handler.wfile.write(part)
 
         self.pages[path] = answer
         self.heads.pop(path, None)

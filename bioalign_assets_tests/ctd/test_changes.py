@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -134,7 +132,5 @@ def test_a_real_release_against_itself_shuffled_and_thinned(real_data):
     before = read_associations(path).associations
     order = np.random.default_rng(0).permutation(before.num_rows)
     assert changes(before, before.take(order)).num_rows == 0
-    start = time.perf_counter()
     found = changes(before, before.take(order[1000:]))
-    assert time.perf_counter() - start < 5
     assert found["change"].to_pylist() == ["removed"] * 1000
