@@ -71,9 +71,12 @@ def test_figures_without_interval_or_at_the_ends_pass_and_rounding_is_forgiven()
     assert figures(value=0.0, ci_low=0.0, ci_high=0.0).passed
 
 
-@pytest.mark.parametrize("p_value", [0.0, 1.0])
-def test_a_p_value_may_stand_at_its_ends(p_value):
-    assert comparison(p_value=p_value).passed
+@pytest.mark.parametrize(
+    "changed",
+    [{"p_value": 0.0}, {"p_value": 1.0}, {"change_ci_low": 0.5 + 5e-10}, {"change_ci_high": 0.5 - 5e-10}],
+)
+def test_changes_at_the_ends_pass_and_rounding_is_forgiven(changed):
+    assert comparison(**changed).passed
 
 
 @pytest.mark.parametrize(
