@@ -5,7 +5,9 @@ import re
 import pyarrow as pa
 import pytest
 
+from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.warehouse.catalogue import sql_type
+from bioalign_assets.warehouse.dictionary import data_dictionary
 from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema
 
 
@@ -66,3 +68,15 @@ def test_a_partition_by_an_unknown_column_is_refused():
 )  # fmt: skip
 def test_the_range_is_told(more, told):
     assert Column(name="a", type=pa.int64(), meaning="A", **more).unit_or_range == told
+
+
+def test_a_table_without_rows_is_a_fault_but_where_that_is_an_answer():
+    assert {name for name, schema in TABLES.items() if schema.may_be_empty} == {
+        "ctd.changes", "evaluation.comparisons", "report.improvements", "report.seeds",
+    }  # fmt: skip
+
+
+def test_the_data_dictionary_is_of_these_schemas():
+    """A range or a meaning that changes shows in the page that people read, never in a table alone."""
+    page = PROJECT_ROOT / "docs" / "data_dictionary.md"
+    assert page.read_text(encoding="utf-8") == data_dictionary()
