@@ -1,5 +1,7 @@
 """Tables in one process: what is written is read, a partition replaces itself alone, errors leave what was."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -431,3 +433,26 @@ def test_a_folder_behind_a_link_works(tmp_path):
     (tmp_path / "link").symlink_to("real")
     Tables(tmp_path / "link").write(changes(), schema=CHANGES)
     assert len(Tables(tmp_path / "real").read(CHANGES)) == 3
+
+
+def test_it_is_told_which_partitions_have_rows_and_what_version_a_whole_table_has(tables):
+    assert tables.stored_versions(EMBEDDINGS) == tables.stored_versions(CHANGES) == {}
+    assert not tables.root.exists()  # to look creates nothing
+    for variant in ("a@x", "b@x"):
+        tables.write(embeddings(variant), schema=EMBEDDINGS, partition=variant)
+    assert set(tables.stored_versions(EMBEDDINGS)) == {"a@x", "b@x"}
+    tables.write(changes(), schema=CHANGES, commit_info={"data_version": "abc"})
+    assert tables.stored_versions(CHANGES) == {None: "abc"}
+
+
+def test_a_table_is_found_as_it_was_at_a_moment(tables):
+    commits = []
+    for n in (1, 2):
+        tables.write(changes(n=n), schema=CHANGES)
+        time.sleep(0.01)  # commits are dated in milliseconds
+        commits.append(tables.commits(CHANGES)[0])
+    first, second = (datetime.fromtimestamp(commit["timestamp"] / 1000, tz=UTC) for commit in commits)
+    created = tables.commits(CHANGES)[-1]["timestamp"] / 1000
+    assert tables.at(CHANGES, moment=datetime.fromtimestamp(created - 1, tz=UTC)) is None
+    for moment, rows in ((first, 1), (second - timedelta(milliseconds=1), 1), (second, 2), (None, 2)):
+        assert len(tables.at(CHANGES, moment=moment).to_pyarrow_table()) == rows
