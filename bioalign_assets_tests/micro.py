@@ -31,9 +31,8 @@ from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.tables import Tables
 from bioalign_assets_tests.kept import kept
 
-torch.set_num_threads(
-    1
-)  # sums depend on their number, and two spinning threads on busy cores are slower than one
+# sums depend on their number, and two spinning threads on busy cores are slower than one
+torch.set_num_threads(1)
 
 STUDY = """
 title = "Micro study"
@@ -238,9 +237,6 @@ def whole_micro() -> Micro:
 def _code(text: str) -> list[Path | str]:
     """Return all that a study's tables follow from: our code, the libraries, the study."""
     versions = sorted(f"{found.name} {found.version}" for found in importlib.metadata.distributions())
-    torch.set_num_threads(
-        1
-    )  # sums depend on their number, and two spinning threads on busy cores are slower than one
     return [Path(bioalign_assets.__file__).parent, Path(__file__), "\n".join(versions), text]
 
 

@@ -200,6 +200,7 @@ def test_a_study_is_made_told_and_refreshed_by_the_commands(new_warehouse, tmp_p
     assert "curation + evaluation [stable]" in told.output
     assert "published" not in told.output
     told = bioalign("run", "--dataset", "stable", "--at-once", "1")
+    assert "the source: No new release" in told.output  # each begins there
     assert "Everything that was built is fresh." in told.output
     micro.edit_study("[datasets.stable]\n", "[datasets.stable]\nseed = 7\n")
     told = bioalign("status", "--stale")

@@ -194,3 +194,10 @@ def test_common_beginning_leaves_a_token_to_each(prompts):
 
 def test_no_prompts_have_nothing_in_common():
     assert common_length([]) == 0
+
+
+@pytest.mark.parametrize(("longest", "way"), [(400, "shared"), (401, "alone")])
+def test_positions_turn_anew_beyond_their_first_length_and_not_at_it(longest, way):
+    base = tiny_models.load("llama", quantisation="none")
+    model = MODELS["phi3, longrope"](SHAPE | {"vocab_size": len(base.tokenizer), "pad_token_id": 0})
+    assert way_to_ask(replace(base, model=model), longest=longest) == way
