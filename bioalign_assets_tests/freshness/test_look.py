@@ -257,3 +257,12 @@ def test_a_run_over_a_range_or_over_all_partitions(ledger, graph):
     assert found.keys() == {P("curation.pairs", each) for each in every[1:3]}
     start(ledger)
     assert in_progress(graph, instance=ledger.instance).keys() == set(graph)
+
+
+@pytest.mark.parametrize("gone", ["dagster/asset_partition_range_start", "dagster/asset_partition_range_end"])
+def test_a_run_over_a_range_whose_end_is_no_partition_any_more_counts_for_all(ledger, graph, gone):
+    every = graph.partitions["curation.pairs"]
+    ends = {"dagster/asset_partition_range_start": every[1], "dagster/asset_partition_range_end": every[2]}
+    start(ledger, P("curation.pairs", None), tags=ends | {gone: "of-an-older-study"})
+    found = in_progress(graph, instance=ledger.instance)
+    assert found.keys() == {P("curation.pairs", each) for each in every}
