@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -47,29 +48,52 @@ ROOMS = ("ctd", "curation", "evaluation", "inference", "models", "report", "stud
 CHECKS = (
     "classes_shared", "entities_held_out", "frequencies_match", "label_balance", "no_positive_among_negatives", "no_text_in_both_splits", "schema", "text_form", "unique_pairs",
 )  # fmt: skip
-TRIES = 24
+TRIES = 8
+PATIENCE_S = 30
+"""How long one click may take before the page is opened anew"""
 FIGURES = ("class_balance", "text_lengths", "entity_frequency", "evidence")
 
 
 def materialise(page, ui, asset, *, partition=None):
-    """Click until a run of an asset is under way, and wait for its end."""
+    """Click until a run of an asset is under way, and wait for its end.
+
+    A page that still loads may lose a click: it is opened anew then.
+    """
     before = len(ui.runs())
-    page.goto(f"{ui.url}/assets/{asset}")
-    page.get_by_role("button", name="Materialize").first.click()
-    if partition is not None:
-        select = page.get_by_text("Select a partition or create one")
-        select = select.or_(page.get_by_placeholder("Select a partition or create one")).first
-        # Dagster asks first where an asset above was never made, whether this partition reads it or not
-        sure = page.get_by_role("button", name="Confirm")
-        for _ in range(TRIES):
-            if sure.is_visible():
-                sure.click()
-            with suppress(TimeoutError):
-                select.click(timeout=5_000)
-                break
-        page.get_by_text(partition, exact=True).first.click()
-        page.get_by_role("button", name="Launch 1 run").click()
+    for _ in range(TRIES):
+        with suppress(TimeoutError):
+            click_through(page, f"{ui.url}/assets/{asset}", partition=partition)
+        if is_soon(lambda: len(ui.runs()) > before):
+            break
     ui.until_runs(before + 1)
+
+
+def click_through(page, address, *, partition):
+    page.goto(address)
+    page.get_by_role("button", name="Materialize").first.click(timeout=PATIENCE_S * 1000)
+    if partition is None:
+        return
+    select = page.get_by_text("Select a partition or create one")
+    select = select.or_(page.get_by_placeholder("Select a partition or create one")).first
+    # Dagster asks first where an asset above was never made, whether this partition reads it or not
+    sure = page.get_by_role("button", name="Confirm")
+    for _ in range(TRIES):
+        if sure.is_visible():
+            sure.click(timeout=PATIENCE_S * 1000)
+        with suppress(TimeoutError):
+            select.click(timeout=5_000)
+            break
+    page.get_by_text(partition, exact=True).first.click(timeout=PATIENCE_S * 1000)
+    page.get_by_role("button", name="Launch 1 run").click(timeout=PATIENCE_S * 1000)
+
+
+def is_soon(holds):
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def stale(ui, asset, partition=None):
