@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psutil
 
@@ -41,12 +42,36 @@ def bioalign(micro: Micro, *arguments: str, **more: str) -> subprocess.Completed
     )  # fmt: skip
 
 
+def start(micro: Micro, *arguments: str, hears_interrupt: bool, **streams: Any) -> subprocess.Popen[str]:
+    """Start a command in a session of its own.
+
+    :param hears_interrupt: SIGINT, as in a terminal; not where a script starts it in the background. What starts the
+        tests may itself be there, so that it must be said both ways
+    """
+    hears = signal.default_int_handler if hears_interrupt else signal.SIG_IGN
+    before = signal.signal(signal.SIGINT, hears)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bioalign_assets.cli", *arguments],
+            env=environment(micro), start_new_session=True, restore_signals=False, text=True, **streams,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def is_soon(is_so: Callable[[], object], *, within_s: float = LONGEST_S, every_s: float = 0.05) -> bool:
+    """Wait until something is so; return whether it came to be."""
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_s)
+    return True
+
+
 def until(is_so: Callable[[], object], *, what: str) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + LONGEST_S
-    while not is_so():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
+    assert is_soon(is_so), f"waited in vain for {what}"
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -61,28 +86,15 @@ def are_gone(processes: list[psutil.Process]) -> bool:
 
 
 class Terminal:
-    """A command in a person's terminal, on which the progress bars are.
+    """A command in a person's terminal, on which the progress bars are."""
 
-    :param in_background: as a script starts it: such a process, and what it starts, does not hear of SIGINT
-    """
-
-    def __init__(self, micro: Micro, *arguments: str, in_background: bool = False) -> None:
+    def __init__(self, micro: Micro, *arguments: str) -> None:
         seen, ours = pty.openpty()
         fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._drawn = bytearray()
         self._reader = threading.Thread(target=self._read, args=(seen,), daemon=True)
         self._reader.start()
-        # what starts the tests may itself be in the background
-        hears = signal.SIG_IGN if in_background else signal.default_int_handler
-        before = signal.signal(signal.SIGINT, hears)
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bioalign_assets.cli", *arguments],
-                env=environment(micro), stdout=subprocess.PIPE, stderr=ours, text=True, start_new_session=True,
-                restore_signals=False,
-            )  # fmt: skip
-        finally:
-            signal.signal(signal.SIGINT, before)
+        self.process = start(micro, *arguments, hears_interrupt=True, stdout=subprocess.PIPE, stderr=ours)
         os.close(ours)
 
     def _read(self, descriptor: int) -> None:

@@ -4,10 +4,9 @@ import json
 import signal
 import socket
 import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import psutil
 
 from bioalign_assets_tests.micro import STUDY, Micro
 from bioalign_assets_tests.releases import first_release
-from bioalign_assets_tests.stories.commands import LONGEST_S, environment, family
+from bioalign_assets_tests.stories.commands import LONGEST_S, family, is_soon, start
 
 WAIT_S = LONGEST_S
 AGAIN = """
@@ -49,16 +48,10 @@ class Ui:
         text = text.replace("steps = 3\n", f"steps = {STEPS}\n").replace("\n[evaluation]\n", AGAIN)
         self.micro = Micro(folder, text=text)
         self.micro.use(ctd_source=str(self.releases))
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script starts it in the background
-        try:
-            with self.log.open("w") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "bioalign_assets.cli", "dev", "-p", str(self.port)],
-                    env=environment(self.micro), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                    restore_signals=False,
-                )  # fmt: skip
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with self.log.open("w") as log:
+            self.process = start(
+                self.micro, "dev", "-p", str(self.port), hears_interrupt=False, stdout=log, stderr=subprocess.STDOUT
+            )  # fmt: skip
 
     def publish(self, text: str) -> None:
         """Let a release arrive, whole at once."""
@@ -84,16 +77,16 @@ class Ui:
 
     def until(self, holds: Callable[[], bool], *, what: str) -> None:
         """Wait until something holds."""
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
+
+        def holds_by_now() -> bool:
             assert self.process.poll() is None, self.log.read_text()[-3000:]
-            try:
-                if holds():
-                    return
-            except (OSError, TypeError, KeyError):  # the server is still coming up
-                pass
-            time.sleep(0.5)
-        raise AssertionError(f"not within {WAIT_S} s: {what}\n{self.log.read_text()[-3000:]}")
+            with suppress(OSError, TypeError, KeyError):  # the server is still coming up
+                return holds()
+            return False
+
+        assert is_soon(holds_by_now, every_s=0.5), (
+            f"waited in vain for {what}\n{self.log.read_text()[-3000:]}"
+        )
 
     def until_runs(self, count: int, *, status: str = "SUCCESS") -> None:
         """Wait until so many runs have ended, and the last of them as it should."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,7 +13,7 @@ from playwright.sync_api import TimeoutError  # noqa: A004 - theirs is another
 
 from bioalign_assets.execution.killed_runs import mend_killed_runs
 from bioalign_assets_tests.releases import dated, without_rows
-from bioalign_assets_tests.stories.commands import Terminal, are_gone, ending, until
+from bioalign_assets_tests.stories.commands import Terminal, are_gone, ending, is_soon, until
 from bioalign_assets_tests.stories.served import WAIT_S, Ui
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -63,7 +62,7 @@ def materialise(page, ui, asset, *, partition=None):
     for _ in range(TRIES):
         with suppress(TimeoutError):
             click_through(page, f"{ui.url}/assets/{asset}", partition=partition)
-        if is_soon(lambda: len(ui.runs()) > before):
+        if is_soon(lambda: len(ui.runs()) > before, within_s=2 * PATIENCE_S, every_s=0.5):
             break
     ui.until_runs(before + 1)
 
@@ -85,15 +84,6 @@ def click_through(page, address, *, partition):
             break
     page.get_by_text(partition, exact=True).first.click(timeout=PATIENCE_S * 1000)
     page.get_by_role("button", name="Launch 1 run").click(timeout=PATIENCE_S * 1000)
-
-
-def is_soon(holds):
-    deadline = time.monotonic() + 2 * PATIENCE_S
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 def stale(ui, asset, partition=None):
