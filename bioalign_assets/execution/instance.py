@@ -65,14 +65,17 @@ class Belonging(BaseModel):
 def dagster_home(root: Path) -> Path:
     """Return the folder of the instance that has a warehouse's history (what ``DAGSTER_HOME`` names)."""
     belonging = belonging_of(root)
-    own = root.absolute() / "dagster"
-    return own if belonging is None or belonging.home is None else Path(belonging.home)
+    return _own_home(root) if belonging is None or belonging.home is None else Path(belonging.home)
 
 
 def open_instance(root: Path) -> dg.DagsterInstance:
     """Return the instance of a warehouse: the adopted one, or its own, which is set up if it is new."""
     home = dagster_home(root)
-    return _opened(home, is_own=home == root.absolute() / "dagster")
+    return _opened(home, is_own=home == _own_home(root))
+
+
+def _own_home(root: Path) -> Path:
+    return root.absolute() / "dagster"
 
 
 def _opened(home: Path, *, is_own: bool) -> dg.DagsterInstance:
@@ -126,7 +129,7 @@ def see_that_it_belongs(
     place = place_of_study(study)
     found = belonging_of(root)
     if found is None:
-        is_own = instance is None or _is_at(instance, root.absolute() / "dagster")
+        is_own = instance is None or _is_at(instance, _own_home(root))
         if not is_own:
             raise _other_instance(root, instance=instance, has_history=False)
         if records:
@@ -153,7 +156,7 @@ def adopt(root: Path, *, study: str, home: Path | None, only_if_new: bool = Fals
     :param only_if_new: keep what another process has put on record meanwhile
     """
     root.mkdir(parents=True, exist_ok=True)
-    own = root.absolute() / "dagster"
+    own = _own_home(root)
     is_own = home is None or home.absolute() == own
     with FileLock(root / f".{_RECORD}.lock"):
         if only_if_new and (before := belonging_of(root)) is not None:

@@ -9,7 +9,7 @@ import dagster as dg
 from bioalign_assets.dagster_private import latest_checks, unfinished_attempts, unpartitioned_attempt
 from bioalign_assets.freshness.history import History
 from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph, key_of
-from bioalign_assets.freshness.stale import Settings, State, stale_because, state_of
+from bioalign_assets.freshness.stale import Settings, State, stale_because, state_of, version_now
 
 __all__ = ["CODE_TAG", "WALK_TAG", "Look", "at_work_elsewhere", "in_progress"]
 
@@ -156,7 +156,8 @@ class Look:
         if run.tags.get(CODE_TAG, self.code) != self.code:
             return False
         return all(
-            self.history.version_at(parent, planned) == self._present(parent)
+            self.history.version_at(parent, planned)
+            == version_now(parent, history=self.history, settings=self.settings)
             for edge in self.graph.edges[node.asset]
             for parent in (AssetPartition(edge.parent, each) for each in edge.reads.get(node.partition, ()))
         )
@@ -166,11 +167,6 @@ class Look:
             return dict(unfinished_attempts(self.instance, key_of(asset)).items())
         attempt = unpartitioned_attempt(self.instance, key_of(asset))
         return {} if attempt is None else {None: attempt}
-
-    def _present(self, node: AssetPartition) -> str | None:
-        if self.settings is not None and node in self.settings:
-            return self.settings[node]
-        return self.history.version(node)
 
     def held_by_checks(self, node: AssetPartition) -> tuple[str, ...]:
         """Return what the failed blocking checks of that said which a partition is made from, each with its name."""

@@ -21,6 +21,7 @@ __all__ = [
     "stale_because",
     "state_of",
     "unrecorded",
+    "version_now",
 ]
 
 State = Literal["fresh", "stale", "missing"]
@@ -48,7 +49,7 @@ def stale_because(
             parent = AssetPartition(edge.parent, partition)
             if edge.parent not in made.inputs:
                 yield f"reads {_told(parent, graph=graph)}, which it did not before"
-            elif _read(parent, made=made, history=history) != _present(
+            elif _read(parent, made=made, history=history) != version_now(
                 parent, history=history, settings=settings
             ):
                 yield f"{_told(parent, graph=graph)} changed"
@@ -64,7 +65,8 @@ def state_of(
     return "fresh" if next(because, None) is None else "stale"
 
 
-def _present(node: AssetPartition, *, history: History, settings: Settings | None) -> str | None:
+def version_now(node: AssetPartition, *, history: History, settings: Settings | None) -> str | None:
+    """Return the data version that an asset partition has now; None if it was never made."""
     if settings is not None and node in settings:
         return settings[node]
     return history.version(node)
