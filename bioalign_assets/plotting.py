@@ -102,7 +102,14 @@ def png(
 def markdown_image(figure: Figure, *, title: str) -> str:
     """Return the figure as a Markdown image that holds its own data, for Dagster's metadata.
 
+    A figure that is too large for the event log, as one of a hundred variants is, becomes a sentence: its table is
+    right all the same, and the report draws the same figure without a limit.
+
     :param title: alternative text
     """
     text = title.replace("[", "(").replace("]", ")").replace("\n", " ")
-    return f"![{text}](data:image/png;base64,{base64.b64encode(png(figure, max_pixels=_UI_PIXELS)).decode('ascii')})"
+    try:
+        picture = png(figure, max_pixels=_UI_PIXELS)
+    except ValueError as error:
+        return f"{text}: no picture here, for {error}. The report's page has it in full (`bioalign report`)."
+    return f"![{text}](data:image/png;base64,{base64.b64encode(picture).decode('ascii')})"

@@ -59,6 +59,18 @@ def test_markdown_image_holds_the_png():
     assert base64.b64decode(text.split(",")[1].rstrip(")")) == png(line(), max_pixels=1040)
 
 
+def test_markdown_image_of_what_the_event_log_can_not_hold_says_so_and_fails_no_table():
+    figure = Figure(figsize=(6.4, 30))
+    axes = figure.subplots()
+    axes.imshow(np.random.default_rng(0).random((1800, 384, 3)), aspect="auto")
+    with pytest.raises(ValueError, match="draw fewer marks"):
+        png(figure)
+    text = markdown_image(figure, title="Changes [all]")
+    assert text.startswith("Changes (all): no picture here, for the figure takes")
+    assert "bioalign report" in text
+    assert "base64" not in text
+
+
 def test_colours_differ():
     assert len(set(ROLE_COLOURS.values())) == len(ROLE_COLOURS)
     assert LABEL_COLOURS[0] != LABEL_COLOURS[1]
