@@ -65,7 +65,7 @@ def embed(
         total = hidden.masked_fill(~pooled_over.unsqueeze(-1), 0).sum(dim=1)
         vectors[places] = (total / pooled_over.sum(dim=1, keepdim=True)).cpu().numpy()
 
-    with torch.inference_mode(), dense_weights(loaded):
+    with torch.inference_mode(), dense_weights(loaded), loaded.computing():
         room = tokens_at_once(
             free_memory(loaded.device),
             config=loaded.model.config,

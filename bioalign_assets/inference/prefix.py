@@ -104,10 +104,11 @@ class _Layer(DynamicLayer):
             self.update(*(state.expand(rows, -1, -1, -1) for state in states))
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        self.dtype, self.device = key_states.dtype, key_states.device
+        # turned by their positions, keys come in float32; they are multiplied in the type of the values
+        self.dtype, self.device = value_states.dtype, key_states.device
         for name, state in (("keys", key_states), ("values", value_states)):
             heads, size = state.shape[1], state.shape[3]
-            setattr(self, name, state.new_empty(self.rows, heads, self.width, size))
+            setattr(self, name, state.new_empty(self.rows, heads, self.width, size, dtype=self.dtype))
         self.is_initialized = True
 
     def update(

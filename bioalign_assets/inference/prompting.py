@@ -46,7 +46,7 @@ def run_prompts(
     tokens, lengths = padded(
         [ids[common:] for ids in prompts], pad=loaded.tokenizer.pad_token_id, side="left"
     )
-    with torch.inference_mode(), dense_weights(loaded):
+    with torch.inference_mode(), dense_weights(loaded), loaded.computing():
         room = tokens_at_once(
             free_memory(loaded.device),
             config=loaded.model.config,

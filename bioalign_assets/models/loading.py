@@ -1,5 +1,6 @@
 """From a resolved model to one in memory: 4-bit NF4 weights, the tokenizer, and an adapter where there is one."""
 
+import functools
 import importlib.util
 import pickle
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["LoadedModel", "compute_dtype", "default_device", "load_base", "load_tokenizer"]
+__all__ = ["LoadedModel", "compute_dtype", "cpu_has_bfloat16", "default_device", "load_base", "load_tokenizer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,10 @@ class LoadedModel:
     dtype: torch.dtype
     """Type that it computes in"""
 
+    def computing(self) -> torch.autocast:
+        """Return the context in which the model runs: products in its type, where that has 16 bits."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
 
 def default_device() -> torch.device:
     """Return the CUDA card where there is one, else the CPU."""
@@ -44,14 +49,25 @@ def default_device() -> torch.device:
 
 
 def compute_dtype(spec: ModelSpec, *, device: torch.device) -> torch.dtype:
-    """Return the type to compute in: bfloat16 where the card has it, float16 on older cards, float32 on a CPU."""
+    """Return the type to compute in.
+
+    As the study says. ``auto`` is bfloat16 where the card has it and float16 on older cards. On a CPU it is bfloat16 for
+    a published model where the CPU multiplies in it, else float32; a tiny model keeps float32 there, and so the same
+    bits on every CPU.
+    """
     if spec.dtype != "auto":
         return getattr(torch, spec.dtype)
     if device.type != "cuda":
-        return torch.float32
+        return torch.bfloat16 if spec.tiny is None and cpu_has_bfloat16() else torch.float32
     # a card without it would emulate it, slowly
     has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if has_bfloat16 else torch.float16
+
+
+@functools.cache
+def cpu_has_bfloat16() -> bool:
+    """Return whether the CPU has instructions that multiply in bfloat16; it would be slower than float32 without them."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - no public name
 
 
 def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
@@ -101,6 +117,8 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
             found=f"{model.num_parameters()} parameters instead of {resolved.parameters}",
         )
     _keep_to_dtype(model, dtype=dtype)
+    if dtype != torch.float32:
+        _pass_on_in_float32(model, dtype=dtype)
     return LoadedModel(model=model.eval(), tokenizer=tokenizer, device=device, dtype=dtype)
 
 
@@ -118,7 +136,8 @@ def _attention(
 ) -> str | None:
     """Return the attention to load with; None leaves it to transformers, which takes PyTorch's own where it can."""
     if spec.attention == "auto":
-        return None
+        # PyTorch's own takes three times as long as the plain one on a CPU in 16 bits, for rows as short as these
+        return "eager" if device.type == "cpu" and dtype != torch.float32 else None
     if spec.attention == "flash_attention_2":
         lacking = (
             "no package flash_attn" if importlib.util.find_spec("flash_attn") is None
@@ -154,14 +173,37 @@ def _quantisation(
 
 
 def _keep_to_dtype(model: PreTrainedModel, *, dtype: torch.dtype) -> None:
-    """Let 4-bit layers compute in the type that was asked for on every CPU.
+    """Let 4-bit layers unpack to the type that is computed in and compute in it, on every machine.
 
-    Where a CPU has AVX512-BF16, bitsandbytes runs a model in evaluation in bfloat16 whatever its compute type.
-    Figures then differ between machines, and a statement's vector with its batch by up to 5e-4 (measured).
+    A file that was published in 4 bits says which type its weights are unpacked to. Unpacked to another type than is
+    computed in, they are rounded twice, and differently by the kernels that unpack and multiply in one: logits then
+    differ by 3% of their spread with the memory that is free.
+
+    Where a CPU has AVX512-BF16, bitsandbytes runs a model in evaluation with a kernel and a layout of its own, in
+    bfloat16 whatever the compute type. Figures then differ between machines, and a statement's vector with its batch by
+    up to 5e-4 (measured).
     """
     for layer in model.modules():
-        if isinstance(layer, Linear4bit) and dtype != torch.bfloat16:
+        if isinstance(layer, Linear4bit):
             layer.support_avx512bf16_for_cpu = False
+            layer.weight.quant_state.dtype = dtype
+
+
+def _pass_on_in_float32(model: PreTrainedModel, *, dtype: torch.dtype) -> None:
+    """Let a model in 16 bits hand on float32 from layer to layer, in training as when it is asked.
+
+    Each layer adds a little to what it is handed; in 16 bits that sum is rounded sixty times (docs/performance.md has
+    what it costs). The embedding's output becomes float32, and with it all that is added to it; the norms are. The
+    embedding itself and the head stay as they are: PEFT would hold them in float32, 3.6 GB for Llama-3 8B. Products
+    are in 16 bits all the same, under torch's autocast (:meth:`LoadedModel.computing`).
+    """
+    decoder = model.get_decoder()
+    for name, layer in decoder.named_modules():
+        if "norm" in name.rsplit(".", 1)[-1]:
+            layer.float()
+            if layer is not getattr(decoder, "norm", None):  # the last one's output is what embeddings are made of
+                layer.register_forward_hook(lambda _module, _inputs, output: output.to(dtype))
+    model.get_input_embeddings().register_forward_hook(lambda _module, _inputs, output: output.float())
 
 
 def _unloadable(resolved: ResolvedModel, *, folder: Path, found: str) -> ModelError:

@@ -18,7 +18,9 @@ from bioalign_assets.study.models import ModelSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["free_memory", "refuse_small_device", "refuse_to_score", "total_memory"]
+__all__ = [
+    "free_memory", "has_room", "living_tensor_bytes", "refuse_small_device", "refuse_to_score", "total_memory",
+]  # fmt: skip
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -44,6 +46,26 @@ def total_memory(device: "torch.device") -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return _meminfo("MemTotal")
+
+
+def has_room(device: "torch.device", needed: int, *, share: float) -> bool:
+    """Return whether something takes at most a share of the memory that is free; False where the system does not tell."""
+    free = free_memory(device)
+    return free is not None and needed <= share * free
+
+
+def living_tensor_bytes() -> int:
+    """Return the size of all tensors that this process holds, each storage once; what nobody can reach is collected first."""
+    import torch
+
+    gc.collect()
+    storages: dict[int, int] = {}
+    for each in gc.get_objects():
+        # type() and not isinstance(): the latter wakes lazy objects of other libraries
+        if issubclass(type(each), torch.Tensor) and each.device.type != "meta":
+            storage = each.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
 
 
 def refuse_small_device(

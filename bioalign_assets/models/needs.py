@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import Architecture
 
-__all__ = ["TrainingLoad", "gigabytes", "refuse_too_little", "scoring_bytes", "training_bytes"]
+__all__ = ["TrainingLoad", "activation_bytes", "gigabytes", "refuse_too_little", "scoring_bytes", "training_bytes"]
 
 _CUDA_CONTEXT = 600 * 2**20
 """What CUDA and its libraries take of a card before the first tensor (cuBLAS workspaces included)."""
 _SPARE = 1.1
 """Fragments that the allocator can't use again."""
+_KEPT = 1.35
+"""Numbers kept for each that a layer's products and norms make: activation functions keep what goes in and what comes out.
+Measured as what autograd saves (the tests hold it to that, for tiny models and SmolLM2)."""
 _SCORED_TOKENS = 8 * 128
 """Tokens of the smallest batch that scoring should still get; a larger one takes what is free."""
 
@@ -23,20 +26,17 @@ _SCORED_TOKENS = 8 * 128
 class TrainingLoad:
     """What of an experiment decides how much memory its training takes.
 
-    :param samples: in one forward pass
-    :param predicted: tokens of a sample that the head runs for; None for all
+    :param tokens: in one forward pass
+    :param predicted: those that the head runs for
     :param optimiser_bytes: of state a trained weight
-    :param keeps_float32: whether embedding, output layer and norms are held in 32 bits while training
     """
 
     rank: int
     targets: tuple[str, ...]
-    samples: int
-    max_tokens: int
+    tokens: int
+    predicted: int
     optimiser_bytes: float
     is_checkpointed: bool
-    keeps_float32: bool = True
-    predicted: int | None = None
 
 
 def training_bytes(
@@ -44,41 +44,47 @@ def training_bytes(
 ) -> int:
     """Return about how much memory a training needs.
 
-    Base weights, the adapter (weights and gradients in 32 bits, the optimiser's state), and what the forward pass keeps
-    for the backward pass of as many tokens as ``samples`` of ``max_tokens`` have.
+    Base weights, the adapter (weights and gradients in 32 bits, the optimiser's state), what the forward pass keeps for
+    the backward pass, and the logits.
 
     :param width: bytes of a number in the type that is computed in
     :param on_card: whether the CUDA context comes on top
     """
-    weights = architecture.weight_bytes(
-        is_nf4=is_nf4, width=width, other_width=4 if load.keeps_float32 and is_nf4 else None
-    )
+    weights = architecture.weight_bytes(is_nf4=is_nf4, width=width)
     adapter = architecture.lora_parameters(rank=load.rank, targets=load.targets) * (
         4 + 4 + load.optimiser_bytes
     )
-    tokens = load.samples * load.max_tokens
-    in_float32 = load.keeps_float32 and is_nf4
-    # norms and embedding in 32 bits make the states between the layers so, and 4-bit layers answer in the type asked in
-    stream = 4 if in_float32 else width
-    one_layer = 2 * _layer_numbers(architecture) * stream
-    kept = (
-        architecture.layers * architecture.hidden * stream + one_layer
-        if load.is_checkpointed
-        else architecture.layers * one_layer
-    )
     # logits in the type that is computed in, in 32 bits for the loss, and their gradient
-    logits = load.samples * (load.predicted or load.max_tokens) * architecture.vocabulary * (width + 4 + 4)
-    # the head in 32 bits is turned to 16 for its product
-    head = architecture.vocabulary * architecture.hidden * width if in_float32 and width < 4 else 0
+    logits = load.predicted * architecture.vocabulary * (width + 4 + 4)
+    kept = activation_bytes(
+        architecture, tokens=load.tokens, width=width, is_checkpointed=load.is_checkpointed
+    )
     return _in_all(
-        weights
-        + adapter
-        + tokens * kept
-        + logits
-        + head
-        + _unpacked(architecture, is_nf4=is_nf4, width=width),
+        weights + adapter + kept + logits + _unpacked(architecture, is_nf4=is_nf4, width=width),
         on_card=on_card,
     )
+
+
+def activation_bytes(
+    architecture: Architecture, *, tokens: int, width: int, is_checkpointed: bool
+) -> int:
+    """Return about how much a forward pass keeps for the backward pass.
+
+    All that each layer computes; where it is computed anew, what goes into each layer and all of one layer.
+
+    :param tokens: in one forward pass
+    :param width: bytes of a number in the type that is computed in
+    """
+    one_layer = _KEPT * _layer_numbers(architecture) * width
+    if width < 4:
+        # what is handed on is in 32 bits; and attention's weights are kept, in 32 bits and in 16, where it is the plain one
+        one_layer += 2 * architecture.hidden * 4 + architecture.heads * tokens * (4 + width)
+    kept = (
+        architecture.layers * architecture.hidden * 4 + one_layer
+        if is_checkpointed
+        else architecture.layers * one_layer
+    )
+    return round(tokens * kept)
 
 
 def scoring_bytes(architecture: Architecture, *, is_nf4: bool, width: int, on_card: bool) -> int:

@@ -1,6 +1,6 @@
 """What a study file says about an experiment: what to train on, how, and what to evaluate on."""
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -52,7 +52,9 @@ class ExperimentSpec(Spec):
     """Tokens that count: the answer and the end of text, or the whole sample as in the notebooks."""
     packing: Annotated[bool, _TRAINS] = True
     """Shared-prefix packing: the same gradients from fewer tokens, where the loss is on the answer."""
-    gradient_checkpointing: Annotated[bool, _TRAINS] = True
+    gradient_checkpointing: Annotated[bool | Literal["auto"], _TRAINS] = "auto"
+    """Whether activations are computed anew in the backward pass; ``auto``: where memory has no room for them. It changes
+    no figure."""
     checkpoint_every: Annotated[
         int, not_read("a training that goes on from a checkpoint ends with the same adapter")
     ] = Field(default=100, ge=1)
@@ -67,6 +69,11 @@ class ExperimentSpec(Spec):
         if self.train_on is not None and len(given) != 1:
             raise ValueError("give exactly one of steps and epochs")
         return self
+
+    def as_run(self) -> dict[str, Any]:
+        """Return the settings as they work: ``auto`` changes no figure, and reads as it was before there was a choice."""
+        settings = super().as_run()
+        return settings | {"gradient_checkpointing": settings["gradient_checkpointing"] is not False}
 
     @property
     def is_untuned(self) -> bool:

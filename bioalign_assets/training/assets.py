@@ -134,6 +134,7 @@ def _train(
         "backend": model_spec.trained_by,
         "device": device.type,
         "dtype": str(compute_dtype(model_spec, device=device)),
+        # on a CPU in 16 bits auto is another one than elsewhere: device and type say so
         "attention": "sdpa" if model_spec.attention == "auto" else model_spec.attention,
     }
     key = training_key(provenance, computed=computed)

@@ -83,7 +83,7 @@ def _smaller(spec: ExperimentSpec, *, packs: bool) -> str:
     """Return what to change in the experiment, what costs least first."""
     ways = []
     together = spec.batch_size * spec.accumulation
-    if not spec.gradient_checkpointing:
+    if spec.gradient_checkpointing is not True:
         ways.append("gradient_checkpointing = true")
     if packs and together > 1:
         ways.append(

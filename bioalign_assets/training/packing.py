@@ -60,11 +60,11 @@ def other_layers(config: Any) -> set[str]:
 
 
 def can_pack(config: Any) -> bool:
-    """Return whether a model's attention takes the mask: PyTorch's own (sdpa), the same in all layers.
+    """Return whether a model's attention takes the mask: PyTorch's own (sdpa) or the plain one, the same in all layers.
 
     A mixture of experts does not: the loss of its router is over all tokens that are run, so fewer change it.
     """
-    if config._attn_implementation != "sdpa":  # noqa: SLF001 - transformers has no other name for it
+    if config._attn_implementation not in {"sdpa", "eager"}:  # noqa: SLF001 - transformers has no other name for it
         return False
     if getattr(config, "output_router_logits", None) is not None:
         return False
@@ -98,8 +98,8 @@ class SharedPrefixCollator:
     def __call__(self, samples: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """Return the row: ``input_ids`` and ``position_ids`` of shape (1, L), the mask, and what is predicted.
 
-        ``attention_mask`` has shape (1, 1, L, L): 0 where a token (third axis) sees another (fourth), else minus
-        infinity. ``logits_to_keep`` has shape (K,): the place in the row from which each of K tokens is predicted;
+        ``attention_mask`` has shape (1, 1, L, L): 0 where a token (third axis) sees another (fourth), else the least
+        number of its type (minus infinity would make a row of nothing else no number). ``logits_to_keep`` has shape (K,): the place in the row from which each of K tokens is predicted;
         ``shift_labels`` and ``labels``, both of shape (1, K), are these tokens.
 
         :param samples: each with ``input_ids`` and ``labels`` (-100 where no loss is taken). A sample's first token
@@ -129,9 +129,9 @@ class SharedPrefixCollator:
         return {
             "input_ids": torch.from_numpy(row)[None],
             "position_ids": torch.from_numpy(positions)[None],
-            "attention_mask": torch.zeros(length, length, dtype=self.dtype).masked_fill_(hidden, -torch.inf)[
-                None, None
-            ],
+            "attention_mask": torch.zeros(length, length, dtype=self.dtype).masked_fill_(
+                hidden, torch.finfo(self.dtype).min
+            )[None, None],
             "logits_to_keep": torch.from_numpy(np.concatenate(places)),
             "shift_labels": answers,
             "labels": answers,  # asks the model for a loss; it takes the tokens from shift_labels

@@ -8,6 +8,7 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +25,15 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.backends.base import Backend
 from bioalign_assets.models.backends.transformers_backend import TransformersBackend
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.products import joined_products
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.adapters import adapter_sha256
 from bioalign_assets.training.checkpoints import Checkpoints
 from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
 from bioalign_assets.training.log import log_table, resumed_after
 from bioalign_assets.training.resuming import Session, bytes_needed, train_on
-from bioalign_assets.training.samples import sample_prompts, tokenise_samples
+from bioalign_assets.training.memory import training_memory
+from bioalign_assets.training.samples import lengths_of, sample_prompts, tokenise_samples
 from bioalign_assets.training.trainer import build_trainer, is_packed, passes_of
 from bioalign_assets.warehouse.atomic import publish_directory
 
@@ -114,7 +117,7 @@ def train_adapter(
     if hasattr(loaded.model, "peft_config"):
         raise ValueError("the model bears an adapter already: load the base model anew for each training")
     backend = backend or TransformersBackend()
-    packs = backend.can_pack and is_packed(spec, model=loaded.model)
+    packs = not backend.own_kernels and is_packed(spec, model=loaded.model)
     at_once, _ = passes_of(spec, packs=packs)
     with memory_told(name, spec=spec, at_once=at_once, packs=packs):
         return _train(
@@ -153,12 +156,16 @@ def _train(
         target_modules=lora_targets(loaded.model, wanted=spec.targets),
         task_type="CAUSAL_LM",
     )
+    lengths = lengths_of(samples)
+    at_once, _ = passes_of(spec, packs=packs)
+    memory = training_memory(loaded, spec=spec, tokens=lengths.tokens(at_once, packs=packs))
     model = backend.with_lora(
-        loaded.model, lora=lora, is_checkpointed=spec.gradient_checkpointing, seed=spec.seed
+        loaded.model, lora=lora, is_checkpointed=memory.is_checkpointed, seed=spec.seed
     )
     if loaded.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with tempfile.TemporaryDirectory(prefix="bioalign-training-") as scratch:
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="bioalign-training-"))
         place = checkpoints.folder if checkpoints else Path(scratch)
         trainer = build_trainer(
             samples,
@@ -166,12 +173,16 @@ def _train(
             loaded=loaded,
             spec=spec,
             packs=packs,
+            is_checkpointed=memory.is_checkpointed,
             scratch=place,
             name=name,
         )
         for callback in callbacks:
             trainer.add_callback(callback)
         trained: PeftModel = trainer.model
+        if not backend.own_kernels:
+            joined = joined_products(trained, dtype=loaded.dtype, holds=memory.holds_weights)
+            stack.enter_context(joined)
         needed = bytes_needed(trained, eight_bit=spec.optimiser == "adamw_8bit", checkpoints=checkpoints)
         with disk_told(adapters, needed=needed, name=name):
             train_on(trainer, session=session, checkpoints=checkpoints)

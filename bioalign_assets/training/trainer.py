@@ -1,5 +1,8 @@
 """The trainer of an adapter: TRL's SFTTrainer with an experiment's settings, for padded batches or packed rows.
 
+transformers lets bitsandbytes' optimiser know each embedding, in a list of the whole process that is never emptied: a
+model would stay in memory for as long as the process lives, and one more with each training (``AdapterTrainer``).
+
 TRL's own loss works on all tokens of a row, in blocks that a packed row does not fill, and turns the head's weights to
 float32 for each of them; it also measures entropy and accuracy over the vocabulary, waiting for the card each time. A
 packed row says at which tokens to predict, so the model's own loss runs its head there alone.
@@ -10,12 +13,14 @@ from pathlib import Path
 from typing import Any, Never
 
 import torch
+from bitsandbytes.optim import GlobalOptimManager
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from tqdm import tqdm
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from bioalign_assets.models.backends.transformers_backend import CHECKPOINTING
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.terminal import terminal
@@ -28,7 +33,7 @@ from bioalign_assets.training.packing import (
     takes_places,
 )
 
-__all__ = ["PackedTrainer", "ProgressBar", "StopOnNaN", "build_trainer", "is_packed", "passes_of"]
+__all__ = ["AdapterTrainer", "PackedTrainer", "ProgressBar", "StopOnNaN", "build_trainer", "is_packed", "passes_of"]
 
 # transformers' "constant" would leave out the warm-up that the settings ask for
 _SCHEDULES = {"constant": "constant_with_warmup"}
@@ -84,7 +89,34 @@ class StopOnNaN(TrainerCallback):
             )
 
 
-class PackedTrainer(SFTTrainer):
+class AdapterTrainer(SFTTrainer):
+    """SFTTrainer without what outlives a training, and without what waits for a card in every step."""
+
+    def create_optimizer(self, *arguments: Any, **more: Any) -> torch.optim.Optimizer:
+        """Return the optimiser; take out of bitsandbytes' global list what transformers put there.
+
+        These entries ask for 32-bit states of embeddings. No embedding is trained here, so they do nothing but keep
+        the model alive.
+        """
+        overrides = GlobalOptimManager.get_instance().module_weight_config_triple
+        before = len(overrides)
+        optimiser = super().create_optimizer(*arguments, **more)
+        del overrides[before:]
+        return optimiser
+
+    def _track_num_input_tokens(self, inputs: dict[str, Any]) -> None:
+        """Count the tokens of one forward pass, padding too; transformers' own count waits for the card in every step.
+
+        Where a release of transformers calls this otherwise, its own count stands in: the same number, more slowly.
+        """
+        self.state.num_input_tokens_seen += inputs["input_ids"].numel()
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:  # noqa: ARG002 - transformers' form
+        """Return 0: the count walks over all parameters in every step, and nobody reads it."""
+        return 0
+
+
+class PackedTrainer(AdapterTrainer):
     """Trains on rows of :class:`~bioalign_assets.training.packing.SharedPrefixCollator`.
 
     It needs ``loss_type="nll"``, the model's own loss. The mean is over what counts in the whole optimiser step, as
@@ -107,10 +139,6 @@ class PackedTrainer(SFTTrainer):
             num_items_in_batch=num_items_in_batch,
         )
 
-    def floating_point_ops(self, inputs: dict[str, Any]) -> int:  # noqa: ARG002 - transformers' form
-        """Return 0: the count walks over all parameters in every step, and nobody reads it."""
-        return 0
-
 
 def build_trainer(
     samples: list[dict[str, Any]],
@@ -119,6 +147,7 @@ def build_trainer(
     loaded: LoadedModel,
     spec: ExperimentSpec,
     packs: bool,
+    is_checkpointed: bool,
     scratch: Path,
     name: str,
 ) -> SFTTrainer:
@@ -127,6 +156,7 @@ def build_trainer(
     :param samples: tokenised, as :func:`~bioalign_assets.training.samples.tokenise_samples` gives them
     :param model: the base with its new adapter; the adapter's weights become float32
     :param packs: whether samples stand packed in rows (:func:`is_packed`)
+    :param is_checkpointed: whether activations are computed anew in the backward pass
     :param scratch: folder of what it saves
     :param name: what to call the training in its progress bar
     """
@@ -147,10 +177,11 @@ def build_trainer(
         warmup_steps=spec.warmup_steps,
         weight_decay=spec.weight_decay,
         optim=spec.optimiser,
-        bf16=on_card and loaded.dtype == torch.bfloat16,
+        bf16=loaded.dtype == torch.bfloat16,
         fp16=on_card and loaded.dtype == torch.float16,
         use_cpu=not on_card,
-        gradient_checkpointing=spec.gradient_checkpointing,
+        gradient_checkpointing=is_checkpointed,
+        gradient_checkpointing_kwargs=CHECKPOINTING if is_checkpointed else None,
         max_length=None,  # samples are never cut: tokenise_samples refuses a long one
         packing=False,
         **(
@@ -169,15 +200,14 @@ def build_trainer(
     )
     if config.n_gpu > 1:  # the trainer would split the model over all cards and multiply the batch by them
         config._n_gpu = 1  # noqa: SLF001 - as transformers does itself; there is no setting for it
-    trainer = (PackedTrainer if packs else SFTTrainer)(
+    trainer = (PackedTrainer if packs else AdapterTrainer)(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(samples),
         processing_class=loaded.tokenizer,
         data_collator=SharedPrefixCollator(
             window=attention_window(model.config),
-            # without autocast, queries may be float32 where the base computes in 16 bits; such a mask suits both
-            dtype=loaded.dtype if on_card else torch.float32,
+            dtype=loaded.dtype,
             multiple=16 if on_card else 1,
         )
         if packs

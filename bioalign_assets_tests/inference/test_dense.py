@@ -7,9 +7,9 @@ from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, get_peft_model
 
 from bioalign_assets.curation.prompts import PROMPTS
-from bioalign_assets.inference import dense
 from bioalign_assets.inference.dense import dense_weights
 from bioalign_assets.inference.scoring import p_true
+from bioalign_assets.models import memory
 from bioalign_assets_tests import tiny_models
 
 TEXTS = tiny_models.statements(5)
@@ -66,18 +66,23 @@ def test_an_adapter_of_another_form_stays_apart(more):
         assert (logits(loaded) - expected).abs().max() < 1e-4
 
 
-def test_an_adapter_stays_apart_in_16_bits():
-    loaded = with_random_adapter(tiny_models.load("llama", dtype="float16"))
-    with dense_weights(loaded):
-        assert [name for name, _ in loaded.model.named_modules() if "lora_A" in name]
-        assert not packed(loaded)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_an_adapter_stays_apart_in_16_bits_and_is_the_same_with_room_and_without(dtype, monkeypatch):
+    loaded = with_random_adapter(tiny_models.load("llama", dtype=dtype))
+    found = []
+    for free in (10**12, 10**6):
+        monkeypatch.setattr(memory, "free_memory", lambda _device, free=free: free)
+        with dense_weights(loaded), loaded.computing():
+            assert [name for name, _ in loaded.model.named_modules() if "lora_A" in name]
+            found.append(logits(loaded))
+    assert (found[0] == found[1]).all()
 
 
 def test_nothing_is_unpacked_without_room(monkeypatch):
     loaded = tiny_models.load("llama")
     expected = p_true(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
     for free in (10**6, None):
-        monkeypatch.setattr(dense, "free_memory", lambda _device, free=free: free)
+        monkeypatch.setattr(memory, "free_memory", lambda _device, free=free: free)
         with dense_weights(loaded):
             assert packed(loaded)
         assert np.array_equal(p_true(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded), expected)

@@ -16,7 +16,7 @@ from bioalign_assets.models.backends.unsloth_backend import UnslothBackend
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.adapters import with_adapter
-from bioalign_assets.training.on_base import train_on_base, training_load
+from bioalign_assets.training.on_base import TYPICAL, train_on_base, training_load
 from bioalign_assets.training.qlora import train_adapter
 from bioalign_assets_tests import tiny_models
 
@@ -105,8 +105,9 @@ def test_unsloth_trains_in_a_process_where_it_is_imported_first(tmp_path, unslot
     loading, adapting = json.loads(unsloth.read_text())
     assert loading == {"earlier": [], "longest": 128, "exact": True, "local": True}
     assert adapting == {"rank": 4, "seed": 42, "checkpoints": False}
-    # the stand-in computes what transformers computes: the way through the process changes nothing
-    assert trained.sha256 == train(tmp_path / "plain", backend="transformers").sha256
+    # the stand-in computes what transformers computes: the way through the process changes nothing but roundings
+    plain = train(tmp_path / "plain", backend="transformers")
+    assert trained.log["loss"].to_pylist() == pytest.approx(plain.log["loss"].to_pylist(), abs=1e-5)
     assert len(trained.log) == 2
     unsloth.unlink()
     spec = tiny_models.spec_of("llama", backend="unsloth")
@@ -163,7 +164,8 @@ def test_the_backend_of_a_training_is_the_default_of_train_adapter(tmp_path):
 )
 def test_the_load_of_a_training_is_that_of_its_forward_pass(settings, experiment, samples):
     spec = tiny_models.experiment(**{"batch_size": 2, "accumulation": 4} | experiment)
-    assert training_load(spec, model_spec=ModelSpec(tiny="llama", **settings)).samples == samples
+    load = training_load(spec, model_spec=ModelSpec(tiny="llama", **settings))
+    assert load.tokens == TYPICAL.tokens(samples, packs=samples != 2)
 
 
 # --- attention ---

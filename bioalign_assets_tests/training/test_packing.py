@@ -163,7 +163,7 @@ def test_every_token_meets_what_it_meets_in_a_row_of_its_own(drawn, window, mult
 def test_the_mask_is_of_the_type_that_the_model_computes_in():
     mask = SharedPrefixCollator(dtype=torch.bfloat16)([{"input_ids": [1, 2], "labels": [-100, 2]}])
     assert mask["attention_mask"].dtype == torch.bfloat16
-    assert mask["attention_mask"].tolist() == [[[[0, -torch.inf], [0, 0]]]]
+    assert mask["attention_mask"].tolist() == [[[[0, torch.finfo(torch.bfloat16).min], [0, 0]]]]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_the_mask_is_of_the_type_that_the_model_computes_in():
         ({"sliding_window": 8, "layer_types": ["full_attention"] * 2}, None, True),
         ({"sliding_window": 8, "layer_types": ["sliding_attention"] * 2}, 8, True),
         ({"_attn_implementation": "flash_attention_2"}, None, False),
-        ({"_attn_implementation": "eager"}, None, False),
+        ({"_attn_implementation": "eager"}, None, True),
         ({"output_router_logits": False}, None, False),  # a mixture of experts
     ],
 )

@@ -18,8 +18,8 @@ class Backend(Protocol):
 
     name: str
     """As the study file calls it"""
-    can_pack: bool
-    """Whether its forward pass takes the mask of packed samples"""
+    own_kernels: bool
+    """Whether its forward pass is its own: it then takes no mask of packed samples, and is left as it is"""
 
     def for_training(
         self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int

@@ -25,8 +25,8 @@ class UnslothBackend:
     """Trains with Unsloth; in a process that imported it first."""
 
     name = "unsloth"
-    can_pack = False
-    """Its attention kernels take no mask of four dimensions"""
+    own_kernels = True
+    """Its attention takes no mask of four dimensions, and its linear layers have a product of their own"""
 
     def for_training(
         self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int
