@@ -26,9 +26,10 @@ _TOO_MUCH_FOR_A_CPU = 1_000_000_000
 class ModelNeeds:
     """What one model needs. None: not known.
 
-    :param source: repository and revision, or ``tiny``
+    :param source: repository and revision, path, or ``tiny``
     :param commit: at which it is held, where that is recorded
-    :param is_here: whether its files are in the hub's cache (a tiny model is built here)
+    :param is_here: whether nothing of it is to be fetched (a tiny model is built here)
+    :param lacks: what keeps a model that is to be found on this machine from being used; an empty text if nothing does
     :param download_bytes: what would be fetched: 0 if it is here
     :param training_bytes: memory for the largest training that the study has for it; 0 if it has none
     :param scoring_bytes: memory for answers and embeddings
@@ -44,6 +45,7 @@ class ModelNeeds:
     training_bytes: int | None
     scoring_bytes: int | None
     parameters: int | None
+    lacks: str
 
     @property
     def needs_card(self) -> bool:
@@ -59,7 +61,9 @@ def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNe
     rows = _recorded(warehouse)
     return [
         _tiny(name, spec=spec, study=study, on_card=on_card)
-        if spec.repo_id is None
+        if spec.tiny is not None
+        else _on_this_machine(name, spec=spec, study=study, path=Path(spec.path), on_card=on_card)
+        if spec.path is not None
         else _published(name, spec=spec, study=study, row=rows.get(name))
         for name, spec in study.models.items()
     ]
@@ -78,6 +82,8 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
         is_judged = machine.card is not None or not needs.needs_card
         if is_judged and wanted is not None and there is not None and wanted > there:
             found.append(f"{what} needs about {gigabytes(wanted)}, {device} has {gigabytes(there)}")
+    if needs.lacks:
+        found.append(needs.lacks)
     if not needs.is_here and not machine.hub.answers:
         found.append("not fetched yet, and no hub answers")
     return found
@@ -86,15 +92,14 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
 def _tiny(name: str, *, spec: ModelSpec, study: Study, on_card: bool) -> ModelNeeds:
     return ModelNeeds(
         model=name, source=f"tiny {spec.tiny}, built here", commit=None, backend=spec.trained_by, is_here=True,
-        download_bytes=0, parameters=TINY.parameters,
+        lacks="", download_bytes=0, parameters=TINY.parameters,
         **_memory(TINY, name=name, spec=spec, study=study, on_card=on_card),
     )  # fmt: skip
 
 
 def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel | None) -> ModelNeeds:
     repo_id = spec.repo_id or ""
-    is_recorded = row is not None and (row.repo_id, row.named_revision) == (repo_id, spec.revision)
-    commit = row.revision if row is not None and is_recorded else None
+    commit = row.revision if row is not None and row.is_named_by(spec) else None
     folder = cached(repo_id, revision=commit or spec.revision)
     known = PUBLISHED.get(repo_id)
     shape = None if folder is None else _shape(folder)
@@ -102,10 +107,20 @@ def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel |
         shape = known.architecture
     return ModelNeeds(
         model=name, source=f"{repo_id} at {spec.revision}", commit=commit, backend=spec.trained_by,
-        is_here=folder is not None,
+        is_here=folder is not None, lacks="",
         download_bytes=0 if folder is not None else known.file_bytes if known else None,
         parameters=shape.parameters if shape else None,
         **_memory(shape, name=name, spec=spec, study=study, on_card=True),
+    )  # fmt: skip
+
+
+def _on_this_machine(name: str, *, spec: ModelSpec, study: Study, path: Path, on_card: bool) -> ModelNeeds:
+    shape = _shape(path)
+    return ModelNeeds(
+        model=name, source=str(path), commit=None, backend=spec.trained_by, is_here=True,
+        lacks="" if path.exists() else f"nothing at {path}", download_bytes=0,
+        parameters=shape.parameters if shape else None,
+        **_memory(shape, name=name, spec=spec, study=study, on_card=on_card),
     )  # fmt: skip
 
 

@@ -98,10 +98,13 @@ def models_table(study: Study, *, tables: Tables) -> Table:
         table.add_column(name, overflow="fold")
     for name, spec in study.models.items():
         row = known.get(name)
-        if spec.repo_id is None:
+        if spec.tiny is not None:
             table.add_row(name, f"built here ({spec.tiny})", "", "")
-        elif row is None or (row.repo_id, row.named_revision) != (spec.repo_id, spec.revision):
-            table.add_row(name, spec.repo_id, spec.revision, "[dim]resolved when models/base runs[/dim]")
+            continue
+        revision = "" if spec.path is not None else spec.revision
+        if row is None or not row.is_named_by(spec):
+            held = "[dim]resolved when models/base runs[/dim]"
         else:
-            table.add_row(name, spec.repo_id, spec.revision, row.revision)
+            held = row.revision or f"SHA-256 {row.weights_sha256[:16]}"
+        table.add_row(name, escape(spec.path or spec.repo_id or ""), revision, held)
     return table

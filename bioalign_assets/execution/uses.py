@@ -96,27 +96,27 @@ def refresh(
 
 
 def move_models(workplace: Workplace, *, names: Sequence[str]) -> Iterator[Step]:
-    """Make ``models/base`` of some models at the commits that their revisions name now; give each step.
+    """Make ``models/base`` of some models as what the study names is now (commit, folder); give each step.
 
-    What was trained on another commit becomes stale by that, and follows as everything stale does.
+    What was trained on other weights becomes stale by that, and follows as everything stale does.
 
-    :param names: of published models of the study
+    :param names: of models of the study that are not tiny
     :raises StudyError: if the study has no such model, or it is a tiny one
     """
     models = workplace.study.models
-    published = [name for name, spec in models.items() if spec.repo_id is not None]
+    movable = [name for name, spec in models.items() if spec.tiny is None]
     for name in names:
-        if name not in published:
+        if name not in movable:
             raise StudyError(
-                f"bioalign models --move {name}", found="no published model of that name in the study",
-                expected=f"one of {', '.join(published) or 'none: all models of this study are tiny ones'}",
+                f"bioalign models --move {name}", found="no model of that name in the study that could be moved",
+                expected=f"one of {', '.join(movable) or 'none: all models of this study are tiny ones'}",
                 remedy="Correct the name, or set BIOALIGN_STUDY.",
             )  # fmt: skip
     with walk(workplace, at_once=1) as walking:
         for name in names:
             yield walking.run_now(
                 [AssetPartition("models.base", name)],
-                why=f"moved to where {models[name].revision} stands now",
+                why=f"moved to what {models[name].path or models[name].revision} is now",
                 config={"ops": {"models__base": {"config": {"move": True}}}},
             )
 

@@ -20,7 +20,7 @@ class BaseModelConfig(dg.Config):
 
     move: bool = Field(
         default=False,
-        description="Take the commit that the model's revision names now, also where an older one is recorded.",
+        description="Take what the study names as it is now (commit, folder), also where another is recorded.",
     )
 
 
@@ -32,9 +32,9 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
             "models.base",
             kinds={"pytorch", "huggingface"},
             description=(
-                "The base model: a published one, at the commit that its revision named when it was first fetched "
-                "(bioalign models --move takes the present one), or a tiny one, built and briefly pre-trained here "
-                "on the release's names (never on labels or pairs)."
+                "The base model: a published one, at the commit that its revision named when it was first fetched, one "
+                "on this machine, with the content that it had then (bioalign models --move takes the present one), "
+                "or a tiny one, built and briefly pre-trained here on the release's names (never on labels or pairs)."
             ),
         ),
         partitions_def=partitions.model,

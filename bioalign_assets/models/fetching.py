@@ -22,21 +22,12 @@ from huggingface_hub.errors import (
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import Architecture
+from bioalign_assets.models.model_files import FILES, PICKLED, model_error, weight_files
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["FILES", "PICKLED", "cache_folder", "cached", "fetch", "free_disk", "hub_error", "weight_files"]
+__all__ = ["cache_folder", "cached", "fetch", "free_disk", "hub_subject"]
 
-FILES = (
-    "config.json", "generation_config.json", "model.safetensors", "model-*.safetensors",
-    "model.safetensors.index.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
-)  # fmt: skip
-"""What transformers loads. A repository may hold the same weights in other forms (consolidated, .bin, onnx/)."""
-PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-"""The form before safetensors, taken where there is no other. transformers unpickles it with ``weights_only``, which
-runs nothing that stands in the file."""
-_EXPECTED = "a published causal language model (safetensors, or pytorch_model.bin)"
 _SPARE_DISK = 100 * 2**20
 """What a machine should still have on the disk after a download."""
 _UNREACHABLE = (httpx.HTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, DryRunError)
@@ -100,23 +91,6 @@ def cached(repo_id: str, *, revision: str) -> Path | None:
     return folder if is_whole else None
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the weight files that transformers would load: safetensors, or pickled ones where there are no others.
-
-    Empty if there are none; those that an index names may be missing.
-
-    :raises ValueError: if the index is not JSON
-    """
-    for whole in ("model.safetensors", "pytorch_model.bin"):
-        index = folder / f"{whole}.index.json"
-        if (folder / whole).is_file():
-            return [folder / whole]
-        if index.is_file():
-            named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            return [folder / shard for shard in sorted(set(named))]
-    return []
-
-
 def cache_folder() -> Path:
     """Return the folder in which the hub's library keeps what it fetched."""
     return Path(huggingface_hub.constants.HF_HUB_CACHE)
@@ -153,8 +127,8 @@ def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str) ->
     folder = cache_folder()
     free = free_disk(folder)
     if needed + _SPARE_DISK > free:
-        raise hub_error(
-            spec, name=name, found=f"{gigabytes(free)} free on the disk of {folder}",
+        raise model_error(
+            hub_subject(spec, name=name), found=f"{gigabytes(free)} free on the disk of {folder}",
             expected=f"{gigabytes(needed)} to fetch {len(lacking)} files",
             remedy="Free that much, or set HF_HOME to a folder on a larger disk. Nothing was fetched.",
         )  # fmt: skip
@@ -174,7 +148,7 @@ def _refuse_small_card(wanted: dict[str, Any], *, spec: ModelSpec, name: str, ca
         return
     is_nf4 = spec.quantisation == "nf4"
     refuse_too_little(
-        f"Model {name} ({spec.repo_id} at {spec.revision}), before its weights were fetched",
+        f"{hub_subject(spec, name=name)}, before its weights were fetched",
         needed=scoring_bytes(architecture, is_nf4=is_nf4, width=4 if spec.dtype == "float32" else 2, on_card=True),
         there=card_bytes, place="the CUDA card",
     )  # fmt: skip
@@ -207,16 +181,12 @@ def _told(error: Exception, *, spec: ModelSpec, name: str, revision: str) -> Mod
             "BIOALIGN_STUDY=demo needs no hub."
         )  # fmt: skip
     else:
-        found, remedy = f"a download that failed ({' '.join(str(error).split())})", (
+        found, remedy = f"a download that failed ({error})", (
             "Mend what the message names (free disk space, rights on the cache folder HF_HOME) and run it again."
         )  # fmt: skip
-    return hub_error(spec, name=name, found=found, remedy=remedy)
+    return model_error(hub_subject(spec, name=name), found=found, remedy=remedy)
 
 
-def hub_error(
-    spec: ModelSpec, *, name: str, found: str, remedy: str, expected: str = _EXPECTED
-) -> ModelError:
-    """Return an error about a published model of the study."""
-    return ModelError(
-        f"Model {name} ({spec.repo_id} at {spec.revision})", found=found, expected=expected, remedy=remedy
-    )
+def hub_subject(spec: ModelSpec, *, name: str) -> str:
+    """Return a published model of the study in words, for what is told of it."""
+    return f"Model {name} ({spec.repo_id} at {spec.revision})"

@@ -7,7 +7,7 @@ import pytest
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models import fetching
-from bioalign_assets.models.hub import recorded_commit, resolve_hub_model
+from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
 from bioalign_assets_tests.models.local_hub import LocalHub
@@ -58,7 +58,8 @@ def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, tmp_p
     first = resolve()
     hub.put(REPO, newer, commit=COMMIT)  # main moves on
     spec = ModelSpec(repo_id=REPO)
-    again = resolve(commit=recorded_commit(first, spec=spec))
+    assert first.is_named_by(spec)
+    again = resolve(commit=first.revision)
     assert again == first
     moved = resolve()
     assert (moved.revision, moved.named_revision) == (COMMIT, "main")
@@ -68,11 +69,11 @@ def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, tmp_p
 def test_a_recorded_commit_counts_for_its_repository_and_revision_only(hub, llama):
     hub.put(REPO, llama, commit=OLDER)
     row = resolve()
-    assert recorded_commit(row, spec=ModelSpec(repo_id=REPO)) == OLDER
-    assert recorded_commit(row, spec=ModelSpec(repo_id=REPO, revision="v2")) is None
-    assert recorded_commit(row, spec=ModelSpec(repo_id="made-up/other")) is None
-    assert recorded_commit(None, spec=ModelSpec(repo_id=REPO)) is None
-    assert recorded_commit(tiny_models.resolved("llama"), spec=ModelSpec(repo_id=REPO)) is None
+    assert row.is_named_by(ModelSpec(repo_id=REPO))
+    assert not row.is_named_by(ModelSpec(repo_id=REPO, revision="v2"))
+    assert not row.is_named_by(ModelSpec(repo_id="made-up/other"))
+    assert not tiny_models.resolved("llama").is_named_by(ModelSpec(repo_id=REPO))
+    assert not row.is_named_by(ModelSpec(path=row.path))  # the hub's cache, as a folder
 
 
 def test_what_is_in_the_cache_is_not_asked_for_again(hub, llama):

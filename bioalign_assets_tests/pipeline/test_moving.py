@@ -102,7 +102,7 @@ def test_a_model_stays_at_its_commit_until_it_is_moved(tmp_path, hub, monkeypatc
     assert (step.outcome, step.title) == ("changed", "models.base [published]")
     assert held().revision == NEWER
     assert held().weights_sha256 != before.weights_sha256
-    with pytest.raises(StudyError, match="no published model of that name"):
+    with pytest.raises(StudyError, match="no model of that name in the study that could be moved"):
         list(uses.move_models(house.workplace, names=["tiny"]))
 
     environment = {"BIOALIGN_STUDY": str(house.study_file), "BIOALIGN_WAREHOUSE": str(house.root)}
