@@ -8,6 +8,7 @@ from pathlib import Path
 from bioalign_assets.doctor.machine import Machine
 from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
 from bioalign_assets.models.fetching import cached
+from bioalign_assets.models.model_files import gguf_lacks
 from bioalign_assets.models.needs import gigabytes, scoring_bytes, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study
@@ -59,14 +60,20 @@ def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNe
     :param on_card: whether there is a CUDA card. What a published model needs is told for one in any case
     """
     rows = _recorded(warehouse)
-    return [
-        _tiny(name, spec=spec, study=study, on_card=on_card)
-        if spec.tiny is not None
-        else _on_this_machine(name, spec=spec, study=study, path=Path(spec.path), on_card=on_card)
-        if spec.path is not None
-        else _published(name, spec=spec, study=study, row=rows.get(name))
-        for name, spec in study.models.items()
-    ]
+    found = []
+    for name, spec in study.models.items():
+        row = rows.get(name)
+        held = row if row is not None and row.is_named_by(spec) else None
+        path = spec.path or (held.origin if held is not None else None)
+        if spec.tiny is not None:
+            found.append(_tiny(name, spec=spec, study=study, on_card=on_card))
+        elif path is not None:
+            at = warehouse / held.path if held is not None else Path(path)
+            needs = _on_this_machine(name, spec=spec, study=study, path=Path(path), at=at, on_card=on_card)
+            found.append(needs)
+        else:
+            found.append(_published(name, spec=spec, study=study, commit=held.revision if held else None))
+    return found
 
 
 def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
@@ -97,9 +104,8 @@ def _tiny(name: str, *, spec: ModelSpec, study: Study, on_card: bool) -> ModelNe
     )  # fmt: skip
 
 
-def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel | None) -> ModelNeeds:
+def _published(name: str, *, spec: ModelSpec, study: Study, commit: str | None) -> ModelNeeds:
     repo_id = spec.repo_id or ""
-    commit = row.revision if row is not None and row.is_named_by(spec) else None
     folder = cached(repo_id, revision=commit or spec.revision)
     known = PUBLISHED.get(repo_id)
     shape = None if folder is None else _shape(folder)
@@ -114,12 +120,21 @@ def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel |
     )  # fmt: skip
 
 
-def _on_this_machine(name: str, *, spec: ModelSpec, study: Study, path: Path, on_card: bool) -> ModelNeeds:
-    shape = _shape(path)
+def _on_this_machine(
+    name: str, *, spec: ModelSpec, study: Study, path: Path, at: Path, on_card: bool
+) -> ModelNeeds:
+    """Return what a model in a folder or file needs.
+
+    :param path: the folder or file
+    :param at: the folder that it is loaded from, where that is known; else the same
+    """
+    shape = _shape(at)
+    lacks = "" if path.exists() or at.exists() else f"nothing at {path}"
+    if path.suffix == ".gguf" and not at.is_dir():
+        lacks = lacks or gguf_lacks()
     return ModelNeeds(
-        model=name, source=str(path), commit=None, backend=spec.trained_by, is_here=True,
-        lacks="" if path.exists() else f"nothing at {path}", download_bytes=0,
-        parameters=shape.parameters if shape else None,
+        model=name, source=str(path), commit=None, backend=spec.trained_by, is_here=True, lacks=lacks,
+        download_bytes=0, parameters=shape.parameters if shape else None,
         **_memory(shape, name=name, spec=spec, study=study, on_card=on_card),
     )  # fmt: skip
 

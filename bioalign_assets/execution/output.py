@@ -101,10 +101,11 @@ def models_table(study: Study, *, tables: Tables) -> Table:
         if spec.tiny is not None:
             table.add_row(name, f"built here ({spec.tiny})", "", "")
             continue
-        revision = "" if spec.path is not None else spec.revision
-        if row is None or not row.is_named_by(spec):
-            held = "[dim]resolved when models/base runs[/dim]"
-        else:
+        origin = spec.path or spec.repo_id or ""
+        held = "[dim]resolved when models/base runs[/dim]"
+        if row is not None and row.is_named_by(spec):
             held = row.revision or f"SHA-256 {row.weights_sha256[:16]}"
-        table.add_row(name, escape(spec.path or spec.repo_id or ""), revision, held)
+            if row.origin is not None and spec.repo_id is not None:
+                origin = f"{row.origin}, in the place of {spec.repo_id}"
+        table.add_row(name, escape(origin), "" if spec.path is not None else spec.revision, held)
     return table

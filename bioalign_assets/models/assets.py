@@ -22,6 +22,10 @@ class BaseModelConfig(dg.Config):
         default=False,
         description="Take what the study names as it is now (commit, folder), also where another is recorded.",
     )
+    take: str = Field(
+        default="",
+        description="Folder or GGUF file to take in the place of a published model from the hub; an absolute path.",
+    )
 
 
 def build_assets(study: Study, *, partitions: Partitions, settings: Settings) -> list[dg.AssetsDefinition]:
@@ -33,8 +37,9 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
             kinds={"pytorch", "huggingface"},
             description=(
                 "The base model: a published one, at the commit that its revision named when it was first fetched, one "
-                "on this machine, with the content that it had then (bioalign models --move takes the present one), "
-                "or a tiny one, built and briefly pre-trained here on the release's names (never on labels or pairs)."
+                "on this machine, with the content that it had then (bioalign models --move takes the present one, "
+                "--take a folder or file in the hub's place), or a tiny one, built and briefly pre-trained here "
+                "on the release's names (never on labels or pairs)."
             ),
         ),
         partitions_def=partitions.model,
@@ -61,6 +66,7 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
                 warehouse=warehouse.root,
                 token=settings.hf_token.get_secret_value() if settings.hf_token else None,
                 recorded=None if config.move else _recorded(name, warehouse=warehouse),
+                take=config.take or None,
             )
         return materialized(
             resolved.to_table(),

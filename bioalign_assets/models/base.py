@@ -29,22 +29,27 @@ def resolve_model(
     warehouse: Path,
     token: str | None = None,
     recorded: ResolvedModel | None = None,
+    take: str | None = None,
 ) -> ResolvedModel:
     """Return the base model of a study's entry, its files at hand.
 
     :param name: name of the model in the study file
     :param associations: ``ctd.associations``; a tiny model learns the names in it
-    :param warehouse: the warehouse folder; tiny models are kept below ``models/``
+    :param warehouse: the warehouse folder; tiny models and unpacked files are kept below ``models/``
     :param token: login of the model hub
     :param recorded: the model as ``models.base`` has it: as long as the study names the same, it stays at its commit
         or content. None to take what is there now
+    :param take: folder or GGUF file to take in the hub's place, absolute; it stays there as what is recorded does
     :raises ModelError: if it can't be found, fetched or held here, or its files are no longer those that are recorded
     """
     if spec.tiny is not None:
         return _build_tiny(spec, name=name, associations=associations, warehouse=warehouse)
     held = recorded if recorded is not None and recorded.is_named_by(spec) else None
-    if spec.path is not None:
-        return resolve_local_model(Path(spec.path), spec=spec, name=name, held=held)
+    path = take or spec.path or (held.origin if held is not None else None)
+    if path is not None:
+        return resolve_local_model(
+            Path(path), spec=spec, name=name, warehouse=warehouse, held=None if take else held
+        )
     device = default_device()
     return resolve_hub_model(
         spec,

@@ -1,11 +1,12 @@
 """Which files of a folder make a model, and what they have in common to be told of them."""
 
+import importlib.util
 import json
 from pathlib import Path
 
 from bioalign_assets.errors import ModelError
 
-__all__ = ["FILES", "PICKLED", "model_error", "model_files", "weight_files"]
+__all__ = ["FILES", "PICKLED", "gguf_lacks", "model_error", "model_files", "weight_files"]
 
 FILES = (
     "config.json", "generation_config.json", "model.safetensors", "model-*.safetensors",
@@ -49,3 +50,8 @@ def model_files(folder: Path) -> list[Path]:
     is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
     patterns = FILES + (PICKLED if is_pickled else ())
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+
+
+def gguf_lacks() -> str:
+    """Return what keeps a GGUF file from being read on this machine; an empty text if nothing does."""
+    return "" if importlib.util.find_spec("gguf") else "no package gguf"

@@ -80,7 +80,9 @@ class ResolvedModel:
                 f"Model {self.model}",
                 found=f"no config.json in {folder}",
                 expected="the files that models.base recorded",
-                remedy=f"Materialise models/base for the partition {self.model} again.",
+                remedy=f"Bring the folder back, or take another: bioalign models {self._taken_anew}"
+                if self.files is not None
+                else f"Materialise models/base for the partition {self.model} again.",
             )
         if self.files is not None:
             self._refuse_changed(folder, recorded=self.files)
@@ -88,13 +90,18 @@ class ResolvedModel:
 
     def changed_error(self) -> ModelError:
         """Return the error about a folder or file that holds another model than the one that was recorded."""
-        again = "--move " + self.model if self.repo_id is None else f"--take {self.model}={self.origin}"
         return model_error(
             f"Model {self.model} ({self.origin})",
             found="other files than when models.base recorded it",
             expected=f"those of the SHA-256 {self.weights_sha256[:16]}, with which tables of this study were made",
-            remedy=f"Put them back, or take what is there now, which makes those tables stale: bioalign models {again}",
+            remedy=f"Put them back, or take what is there now, which makes those tables stale: "
+            f"bioalign models {self._taken_anew}",
         )
+
+    @property
+    def _taken_anew(self) -> str:
+        """The option of ``bioalign models`` that takes what is there now."""
+        return f"--move {self.model}" if self.repo_id is None else f"--take {self.model}={self.origin}"
 
     def _refuse_changed(self, folder: Path, *, recorded: str) -> None:
         """Raise if the files are others now: by their sizes, and by their content where one was touched."""

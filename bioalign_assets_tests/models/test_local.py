@@ -128,7 +128,7 @@ def test_a_row_of_an_older_version_has_no_origin(folder, tmp_path):
 
 def test_nothing_at_the_path_and_another_file_are_told(folder, tmp_path):
     assert "Correct models.mine.path" in told(tmp_path / "nowhere", tmp_path / "w")
-    assert "found a file" in told(folder / "config.json", tmp_path / "w")
+    assert "neither a folder nor a .gguf file" in told(folder / "config.json", tmp_path / "w")
 
 
 def adapter(folder):
