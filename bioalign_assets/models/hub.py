@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from bioalign_assets.models.fetching import fetch, hub_subject
+from bioalign_assets.models.fetching import fetch
 from bioalign_assets.models.folder import describe
+from bioalign_assets.models.hub_errors import hub_subject
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.models import ModelSpec
 
