@@ -1,7 +1,6 @@
 """A folder with a model as transformers saves it: what it holds and what is wrong with it, before it is loaded."""
 
 import copy
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,10 @@ __all__ = ["describe"]
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 """A tokenizer is one of these. Without any, transformers makes an empty one of some kinds, and says nothing."""
+_READS_SENTENCEPIECE = (
+    "Install what reads it (pip install 'sentencepiece<0.2.3' 'protobuf<7': later ones ask for a protobuf that Dagster "
+    "refuses), or put the model's tokenizer.json beside it."
+)
 
 
 def describe(
@@ -168,23 +171,16 @@ def _refuse_unfit_tokenizer(folder: Path, *, vocabulary: int, what: str, place: 
             what, found=f"no tokenizer in {folder}: none of {', '.join(_TOKENIZERS)}",
             remedy=f"Name a {place} that has it beside the weights (tokenizer.save_pretrained writes it).",
         )  # fmt: skip
-    lacking = [
-        package
-        for package, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf"))
-        if _is_lacking(module)
-    ]
-    if (
-        present == ["tokenizer.model"] and lacking
-    ):  # transformers itself asks for tiktoken then, which doesn't help
-        raise model_error(
-            what,
-            found=f"tokenizer.model alone, to read which the package {' and '.join(lacking)} is lacking",
-            expected="tokenizer.json, or what reads the other",
-            remedy=f"pip install {' '.join(lacking)}",
-        )
     try:
         tokens = len(load_tokenizer(folder))
     except Exception as error:  # the library behind it raises a bare Exception
+        if present == [
+            "tokenizer.model"
+        ]:  # transformers asks for tiktoken then, which is seldom what is lacking
+            raise model_error(
+                what, found=f"tokenizer.model alone in {folder}, which transformers can't read here",
+                remedy=_READS_SENTENCEPIECE,
+            ) from error  # fmt: skip
         raise model_error(
             what, found=f"a tokenizer that transformers can't read ({error})",
             remedy=f"Name a {place} whose tokenizer it can read, best as tokenizer.json.",
@@ -197,10 +193,3 @@ def _refuse_unfit_tokenizer(folder: Path, *, vocabulary: int, what: str, place: 
             remedy=f"Take tokenizer and weights of one model into the {place}; after tokens were added to a model "
             "both must be saved (resize_token_embeddings, save_pretrained).",
         )
-
-
-def _is_lacking(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is None
-    except ModuleNotFoundError:  # not even the package that it stands in
-        return True

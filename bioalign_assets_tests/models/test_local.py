@@ -147,6 +147,10 @@ def no_tokenizer(folder):
     (folder / "tokenizer.json").unlink()
 
 
+def sentencepiece_alone(folder):
+    (folder / "tokenizer.json").rename(folder / "tokenizer.model")
+
+
 def broken_tokenizer(folder):
     (folder / "tokenizer.json").write_text("{")
 
@@ -181,6 +185,7 @@ def broken_index(folder):
         (no_weights, "neither model.safetensors nor pytorch_model.bin"),
         (no_tokenizer, "no tokenizer in"),
         (broken_tokenizer, "a tokenizer that transformers can't read"),
+        (sentencepiece_alone, "pip install 'sentencepiece<0.2.3' 'protobuf<7'"),
         (cut_short, "cut short"),
         (cut_within_the_header, "cut short"),
         (small_embedding, "tokens and an embedding with 100"),
@@ -191,11 +196,3 @@ def broken_index(folder):
 def test_what_is_wrong_with_a_folder_is_told(folder, tmp_path, broken, expected):
     broken(folder)
     assert expected in told(folder, tmp_path / "w")
-
-
-def test_a_sentencepiece_model_alone_says_what_to_install(folder, tmp_path, monkeypatch):
-    from bioalign_assets.models import folder as looking
-
-    (folder / "tokenizer.json").rename(folder / "tokenizer.model")
-    monkeypatch.setattr(looking.importlib.util, "find_spec", lambda _: None)
-    assert "pip install sentencepiece protobuf" in told(folder, tmp_path / "w")
