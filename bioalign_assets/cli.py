@@ -11,7 +11,7 @@ import time
 import traceback
 import warnings
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,23 +229,47 @@ def doctor(*, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
+def _paths_by_name(
+    _context: click.Context, _option: click.Parameter, given: Sequence[str]
+) -> dict[str, Path]:
+    """Return what ``--take`` names, by model; paths are relative to the folder that the command is given in."""
+    paths: dict[str, Path] = {}
+    for each in given:
+        name, _, path = each.partition("=")
+        if not name or not path or name in paths:
+            raise click.BadParameter(f"{each}: NAME=PATH, each name once")
+        paths[name] = Path(path).expanduser().absolute()
+    return paths
+
+
 @cli.command()
 @click.option(
     "--move", "moved", metavar="NAME", multiple=True,
-    help="Take the commit that this model's revision names now; may be given several times.",
+    help="Take what the study names for this model as it is now (commit, folder); may be given several times.",
 )  # fmt: skip
-def models(*, moved: Sequence[str]) -> None:
-    """List the base models with the commit that each is held at, and move those that are asked for."""
+@click.option(
+    "--take", "taken", metavar="NAME=PATH", multiple=True, callback=_paths_by_name,
+    help="Take this folder or GGUF file in the place of a model from the hub; may be given several times.",
+)  # fmt: skip
+def models(*, moved: Sequence[str], taken: Mapping[str, Path]) -> None:
+    """List the base models with the commit or content that each is held at, and change those that are asked for."""
+    from bioalign_assets.execution.base_models import move_models, take_models
     from bioalign_assets.execution.output import models_table
-    from bioalign_assets.execution.uses import move_models
 
+    both = sorted({*moved} & taken.keys())
+    if both:
+        raise click.UsageError(f"{', '.join(both)}: either --move or --take.")
     keep_terminal()
     settings = Settings.from_environment()
     study = load_study(settings.study)
     console = _console()
-    steps = _told(move_models(_workplace(adopt=False), names=moved), console=console) if moved else []
+    steps = []
+    if moved or taken:
+        workplace = _workplace(adopt=False)
+        steps += _told(move_models(workplace, names=moved), console=console)
+        steps += _told(take_models(workplace, paths=taken), console=console)
     console.print(models_table(study, tables=Tables(settings.warehouse)))
-    _raise_failed(steps, what="bioalign models --move")
+    _raise_failed(steps, what="bioalign models")
 
 
 @cli.command()

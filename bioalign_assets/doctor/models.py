@@ -8,6 +8,7 @@ from pathlib import Path
 from bioalign_assets.doctor.machine import Machine
 from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
 from bioalign_assets.models.fetching import cached
+from bioalign_assets.models.model_files import gguf_lacks
 from bioalign_assets.models.needs import gigabytes, scoring_bytes, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study
@@ -26,9 +27,10 @@ _TOO_MUCH_FOR_A_CPU = 1_000_000_000
 class ModelNeeds:
     """What one model needs. None: not known.
 
-    :param source: repository and revision, or ``tiny``
+    :param source: repository and revision, path, or ``tiny``
     :param commit: at which it is held, where that is recorded
-    :param is_here: whether its files are in the hub's cache (a tiny model is built here)
+    :param is_here: whether nothing of it is to be fetched (a tiny model is built here)
+    :param lacks: what keeps a model that is to be found on this machine from being used; an empty text if nothing does
     :param download_bytes: what would be fetched: 0 if it is here
     :param training_bytes: memory for the largest training that the study has for it; 0 if it has none
     :param scoring_bytes: memory for answers and embeddings
@@ -44,6 +46,7 @@ class ModelNeeds:
     training_bytes: int | None
     scoring_bytes: int | None
     parameters: int | None
+    lacks: str
 
     @property
     def needs_card(self) -> bool:
@@ -57,12 +60,20 @@ def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNe
     :param on_card: whether there is a CUDA card. What a published model needs is told for one in any case
     """
     rows = _recorded(warehouse)
-    return [
-        _tiny(name, spec=spec, study=study, on_card=on_card)
-        if spec.repo_id is None
-        else _published(name, spec=spec, study=study, row=rows.get(name))
-        for name, spec in study.models.items()
-    ]
+    found = []
+    for name, spec in study.models.items():
+        row = rows.get(name)
+        held = row if row is not None and row.is_named_by(spec) else None
+        path = spec.path or (held.origin if held is not None else None)
+        if spec.tiny is not None:
+            found.append(_tiny(name, spec=spec, study=study, on_card=on_card))
+        elif path is not None:
+            at = warehouse / held.path if held is not None else Path(path)
+            needs = _on_this_machine(name, spec=spec, study=study, path=Path(path), at=at, on_card=on_card)
+            found.append(needs)
+        else:
+            found.append(_published(name, spec=spec, study=study, commit=held.revision if held else None))
+    return found
 
 
 def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
@@ -78,6 +89,8 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
         is_judged = machine.card is not None or not needs.needs_card
         if is_judged and wanted is not None and there is not None and wanted > there:
             found.append(f"{what} needs about {gigabytes(wanted)}, {device} has {gigabytes(there)}")
+    if needs.lacks:
+        found.append(needs.lacks)
     if not needs.is_here and not machine.hub.answers:
         found.append("not fetched yet, and no hub answers")
     return found
@@ -86,15 +99,13 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
 def _tiny(name: str, *, spec: ModelSpec, study: Study, on_card: bool) -> ModelNeeds:
     return ModelNeeds(
         model=name, source=f"tiny {spec.tiny}, built here", commit=None, backend=spec.trained_by, is_here=True,
-        download_bytes=0, parameters=TINY.parameters,
+        lacks="", download_bytes=0, parameters=TINY.parameters,
         **_memory(TINY, name=name, spec=spec, study=study, on_card=on_card),
     )  # fmt: skip
 
 
-def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel | None) -> ModelNeeds:
+def _published(name: str, *, spec: ModelSpec, study: Study, commit: str | None) -> ModelNeeds:
     repo_id = spec.repo_id or ""
-    is_recorded = row is not None and (row.repo_id, row.named_revision) == (repo_id, spec.revision)
-    commit = row.revision if row is not None and is_recorded else None
     folder = cached(repo_id, revision=commit or spec.revision)
     known = PUBLISHED.get(repo_id)
     shape = None if folder is None else _shape(folder)
@@ -102,10 +113,29 @@ def _published(name: str, *, spec: ModelSpec, study: Study, row: ResolvedModel |
         shape = known.architecture
     return ModelNeeds(
         model=name, source=f"{repo_id} at {spec.revision}", commit=commit, backend=spec.trained_by,
-        is_here=folder is not None,
+        is_here=folder is not None, lacks="",
         download_bytes=0 if folder is not None else known.file_bytes if known else None,
         parameters=shape.parameters if shape else None,
         **_memory(shape, name=name, spec=spec, study=study, on_card=True),
+    )  # fmt: skip
+
+
+def _on_this_machine(
+    name: str, *, spec: ModelSpec, study: Study, path: Path, at: Path, on_card: bool
+) -> ModelNeeds:
+    """Return what a model in a folder or file needs.
+
+    :param path: the folder or file
+    :param at: the folder that it is loaded from, where that is known; else the same
+    """
+    shape = _shape(at)
+    lacks = "" if path.exists() or at.exists() else f"nothing at {path}"
+    if path.suffix == ".gguf" and not at.is_dir():
+        lacks = lacks or gguf_lacks()
+    return ModelNeeds(
+        model=name, source=str(path), commit=None, backend=spec.trained_by, is_here=True, lacks=lacks,
+        download_bytes=0, parameters=shape.parameters if shape else None,
+        **_memory(shape, name=name, spec=spec, study=study, on_card=on_card),
     )  # fmt: skip
 
 

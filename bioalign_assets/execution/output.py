@@ -98,10 +98,14 @@ def models_table(study: Study, *, tables: Tables) -> Table:
         table.add_column(name, overflow="fold")
     for name, spec in study.models.items():
         row = known.get(name)
-        if spec.repo_id is None:
+        if spec.tiny is not None:
             table.add_row(name, f"built here ({spec.tiny})", "", "")
-        elif row is None or (row.repo_id, row.named_revision) != (spec.repo_id, spec.revision):
-            table.add_row(name, spec.repo_id, spec.revision, "[dim]resolved when models/base runs[/dim]")
-        else:
-            table.add_row(name, spec.repo_id, spec.revision, row.revision)
+            continue
+        origin = spec.path or spec.repo_id or ""
+        held = "[dim]resolved when models/base runs[/dim]"
+        if row is not None and row.is_named_by(spec):
+            held = row.revision or f"SHA-256 {row.weights_sha256[:16]}"
+            if row.origin is not None and spec.repo_id is not None:
+                origin = f"{row.origin}, in the place of {spec.repo_id}"
+        table.add_row(name, escape(origin), "" if spec.path is not None else spec.revision, held)
     return table

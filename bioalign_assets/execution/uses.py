@@ -1,4 +1,4 @@
-"""The uses of the walk: ``demo``, ``run``, ``refresh`` and ``models --move``."""
+"""The uses of the walk: ``demo``, ``run`` and ``refresh``."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
 
 __all__ = [
-    "Selection", "StageTime", "demo", "in_demo", "make", "move_models", "prepared", "refresh", "run",
+    "Selection", "StageTime", "demo", "in_demo", "make", "prepared", "refresh", "run",
     "runs_at_once", "selected", "stage_times", "walk", "with_needed", "working_alone",
 ]  # fmt: skip
 
@@ -93,32 +93,6 @@ def refresh(
         nodes = set(walking.graph) - {_RELEASE, _DISEASES}
         alone = _has_published(workplace.study)
         yield from walking.go(Wanted(nodes=nodes, builds=False, loads_models=training, alone=alone))
-
-
-def move_models(workplace: Workplace, *, names: Sequence[str]) -> Iterator[Step]:
-    """Make ``models/base`` of some models at the commits that their revisions name now; give each step.
-
-    What was trained on another commit becomes stale by that, and follows as everything stale does.
-
-    :param names: of published models of the study
-    :raises StudyError: if the study has no such model, or it is a tiny one
-    """
-    models = workplace.study.models
-    published = [name for name, spec in models.items() if spec.repo_id is not None]
-    for name in names:
-        if name not in published:
-            raise StudyError(
-                f"bioalign models --move {name}", found="no published model of that name in the study",
-                expected=f"one of {', '.join(published) or 'none: all models of this study are tiny ones'}",
-                remedy="Correct the name, or set BIOALIGN_STUDY.",
-            )  # fmt: skip
-    with walk(workplace, at_once=1) as walking:
-        for name in names:
-            yield walking.run_now(
-                [AssetPartition("models.base", name)],
-                why=f"moved to where {models[name].revision} stands now",
-                config={"ops": {"models__base": {"config": {"move": True}}}},
-            )
 
 
 def _ingest(walking: Walk, *, workplace: Workplace, accept: str) -> Iterator[Step]:

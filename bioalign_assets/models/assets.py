@@ -20,7 +20,11 @@ class BaseModelConfig(dg.Config):
 
     move: bool = Field(
         default=False,
-        description="Take the commit that the model's revision names now, also where an older one is recorded.",
+        description="Take what the study names as it is now (commit, folder), also where another is recorded.",
+    )
+    take: str = Field(
+        default="",
+        description="Folder or GGUF file to take in the place of a published model from the hub; an absolute path.",
     )
 
 
@@ -32,8 +36,9 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
             "models.base",
             kinds={"pytorch", "huggingface"},
             description=(
-                "The base model: a published one, at the commit that its revision named when it was first fetched "
-                "(bioalign models --move takes the present one), or a tiny one, built and briefly pre-trained here "
+                "The base model: a published one, at the commit that its revision named when it was first fetched, one "
+                "on this machine, with the content that it had then (bioalign models --move takes the present one, "
+                "--take a folder or file in the hub's place), or a tiny one, built and briefly pre-trained here "
                 "on the release's names (never on labels or pairs)."
             ),
         ),
@@ -61,6 +66,7 @@ def build_assets(study: Study, *, partitions: Partitions, settings: Settings) ->
                 warehouse=warehouse.root,
                 token=settings.hf_token.get_secret_value() if settings.hf_token else None,
                 recorded=None if config.move else _recorded(name, warehouse=warehouse),
+                take=config.take or None,
             )
         return materialized(
             resolved.to_table(),

@@ -1,4 +1,4 @@
-"""Base models by name: fetch a published one, or build a tiny one; both end as a ``ResolvedModel``."""
+"""Base models by name: fetch one, find one here, or build a tiny one; all end as a ``ResolvedModel``."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 from transformers.utils.logging import disable_progress_bar
 
-from bioalign_assets.models.hub import recorded_commit, resolve_hub_model
+from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.models.loading import default_device
+from bioalign_assets.models.local import resolve_local_model
 from bioalign_assets.models.memory import total_memory
 from bioalign_assets.models.pretraining import TOKENIZER_SENTENCES, pretrain, pretraining_texts
 from bioalign_assets.models.resolved import ResolvedModel
@@ -28,25 +29,33 @@ def resolve_model(
     warehouse: Path,
     token: str | None = None,
     recorded: ResolvedModel | None = None,
+    take: str | None = None,
 ) -> ResolvedModel:
     """Return the base model of a study's entry, its files at hand.
 
     :param name: name of the model in the study file
     :param associations: ``ctd.associations``; a tiny model learns the names in it
-    :param warehouse: the warehouse folder; tiny models are kept below ``models/``
+    :param warehouse: the warehouse folder; tiny models and unpacked files are kept below ``models/``
     :param token: login of the model hub
-    :param recorded: the model as ``models.base`` has it: a published one stays at its commit as long as the study
-        names the same revision. None to resolve the revision anew
-    :raises ModelError: if a published model can't be found, fetched or held here
+    :param recorded: the model as ``models.base`` has it: as long as the study names the same, it stays at its commit
+        or content. None to take what is there now
+    :param take: folder or GGUF file to take in the hub's place, absolute; it stays there as what is recorded does
+    :raises ModelError: if it can't be found, fetched or held here, or its files are no longer those that are recorded
     """
     if spec.tiny is not None:
         return _build_tiny(spec, name=name, associations=associations, warehouse=warehouse)
+    held = recorded if recorded is not None and recorded.is_named_by(spec) else None
+    path = take or spec.path or (held.origin if held is not None else None)
+    if path is not None:
+        return resolve_local_model(
+            Path(path), spec=spec, name=name, warehouse=warehouse, held=None if take else held
+        )
     device = default_device()
     return resolve_hub_model(
         spec,
         name=name,
         token=token,
-        commit=recorded_commit(recorded, spec=spec),
+        commit=held.revision if held is not None else None,
         card_bytes=total_memory(device) if device.type == "cuda" else None,
     )
 

@@ -11,35 +11,22 @@ import huggingface_hub.constants
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     DryRunError,
-    GatedRepoError,
     HFValidationError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
     RevisionNotFoundError,
     XetDownloadError,
 )
 
-from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import Architecture
+from bioalign_assets.models.hub_errors import UNREACHABLE, hub_error, hub_subject
+from bioalign_assets.models.model_files import FILES, PICKLED, model_error, weight_files
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["FILES", "PICKLED", "cache_folder", "cached", "fetch", "free_disk", "hub_error", "weight_files"]
+__all__ = ["cache_folder", "cached", "fetch", "free_disk"]
 
-FILES = (
-    "config.json", "generation_config.json", "model.safetensors", "model-*.safetensors",
-    "model.safetensors.index.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
-)  # fmt: skip
-"""What transformers loads. A repository may hold the same weights in other forms (consolidated, .bin, onnx/)."""
-PICKLED = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-"""The form before safetensors, taken where there is no other. transformers unpickles it with ``weights_only``, which
-runs nothing that stands in the file."""
-_EXPECTED = "a published causal language model (safetensors, or pytorch_model.bin)"
 _SPARE_DISK = 100 * 2**20
 """What a machine should still have on the disk after a download."""
-_UNREACHABLE = (httpx.HTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, DryRunError)
 
 
 def fetch(
@@ -67,19 +54,20 @@ def fetch(
     try:
         try:
             listed = snapshot_download(**wanted, token=token, dry_run=True)
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             if isinstance(error, RevisionNotFoundError) and revision == spec.revision:
                 raise  # a name that is wrong; what an older branch of that name left in the cache is not meant
             return _from_cache(wanted, error=error)
         files = _without_second_form(listed)
         wanted |= {"revision": listed[0].commit_hash if listed else revision, "token": token}
+        _refuse_other_forms(listed, wanted=wanted, spec=spec, name=name)
         lacking = [file for file in files if file.will_download]
         if lacking:
             _refuse_small_disk(lacking, spec=spec, name=name)
             _refuse_small_card(wanted, spec=spec, name=name, card_bytes=card_bytes)
         return Path(snapshot_download(**wanted | {"allow_patterns": [file.filename for file in files]}))
     except (httpx.HTTPError, HFValidationError, XetDownloadError, OSError) as error:
-        raise _told(error, spec=spec, name=name, revision=revision) from error
+        raise hub_error(error, spec=spec, name=name, revision=revision) from error
 
 
 def cached(repo_id: str, *, revision: str) -> Path | None:
@@ -98,23 +86,6 @@ def cached(repo_id: str, *, revision: str) -> Path | None:
         return None
     is_whole = bool(files) and all(file.is_file() for file in (folder / "config.json", *files))
     return folder if is_whole else None
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Return the weight files that transformers would load: safetensors, or pickled ones where there are no others.
-
-    Empty if there are none; those that an index names may be missing.
-
-    :raises ValueError: if the index is not JSON
-    """
-    for whole in ("model.safetensors", "pytorch_model.bin"):
-        index = folder / f"{whole}.index.json"
-        if (folder / whole).is_file():
-            return [folder / whole]
-        if index.is_file():
-            named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            return [folder / shard for shard in sorted(set(named))]
-    return []
 
 
 def cache_folder() -> Path:
@@ -148,13 +119,37 @@ def _without_second_form(files: Sequence[Any]) -> list[Any]:
     return [file for file in files if not file.filename.startswith("pytorch_model")]
 
 
+def _refuse_other_forms(listed: Sequence[Any], *, wanted: dict[str, Any], spec: ModelSpec, name: str) -> None:
+    """Raise if a repository has no weights as transformers saves them, but GGUF files or an adapter."""
+    if any(file.filename.endswith((".safetensors", ".bin")) for file in listed):
+        return
+    others = snapshot_download(
+        **wanted | {"allow_patterns": ["*.gguf", "adapter_config.json"], "ignore_patterns": None},
+        dry_run=True,
+    )
+    names = sorted(file.filename for file in others)
+    files = [name for name in names if name.endswith(".gguf")]
+    what = hub_subject(spec, name=name)
+    if files:
+        raise model_error(
+            what, found=f"GGUF files only ({len(files)}, such as {files[0]})",
+            remedy=f"Download one (hf download {spec.repo_id} {files[0]} --local-dir FOLDER) and name the file: "
+            f"models.{name}.path in the study file, in the place of repo_id.",
+        )  # fmt: skip
+    if names:
+        raise model_error(
+            what, found="an adapter and no model (adapter_config.json)",
+            remedy="Name the repository of the model that it was trained on.",
+        )  # fmt: skip
+
+
 def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str) -> None:
     needed = sum(file.file_size or 0 for file in lacking)
     folder = cache_folder()
     free = free_disk(folder)
     if needed + _SPARE_DISK > free:
-        raise hub_error(
-            spec, name=name, found=f"{gigabytes(free)} free on the disk of {folder}",
+        raise model_error(
+            hub_subject(spec, name=name), found=f"{gigabytes(free)} free on the disk of {folder}",
             expected=f"{gigabytes(needed)} to fetch {len(lacking)} files",
             remedy="Free that much, or set HF_HOME to a folder on a larger disk. Nothing was fetched.",
         )  # fmt: skip
@@ -174,49 +169,7 @@ def _refuse_small_card(wanted: dict[str, Any], *, spec: ModelSpec, name: str, ca
         return
     is_nf4 = spec.quantisation == "nf4"
     refuse_too_little(
-        f"Model {name} ({spec.repo_id} at {spec.revision}), before its weights were fetched",
+        f"{hub_subject(spec, name=name)}, before its weights were fetched",
         needed=scoring_bytes(architecture, is_nf4=is_nf4, width=4 if spec.dtype == "float32" else 2, on_card=True),
         there=card_bytes, place="the CUDA card",
     )  # fmt: skip
-
-
-def _told(error: Exception, *, spec: ModelSpec, name: str, revision: str) -> ModelError:
-    if isinstance(error, GatedRepoError):
-        found, remedy = "that its licence was not granted to you", (
-            f"Open https://huggingface.co/{spec.repo_id} in a browser, accept the licence, and set HF_TOKEN. "
-            "Nothing was fetched."
-        )  # fmt: skip
-    elif isinstance(error, RevisionNotFoundError) and revision != spec.revision:
-        found, remedy = f"no longer the commit {revision} that models.base recorded", (
-            f"Take the commit that {spec.revision} stands at now: bioalign models --move {name}"
-        )  # fmt: skip
-    elif isinstance(error, RevisionNotFoundError):
-        found, remedy = "no such revision", f"Correct models.{name}.revision in the study file."
-    elif isinstance(error, RepositoryNotFoundError):
-        found, remedy = "no such repository on the hub, or none that you may see", (
-            f"Correct models.{name}.repo_id in the study file, or set HF_TOKEN if the model is private."
-        )  # fmt: skip
-    elif isinstance(error, HFValidationError):
-        found, remedy = "an identifier that the hub does not allow", (
-            f"Correct models.{name}.repo_id in the study file."
-        )  # fmt: skip
-    elif isinstance(error, _UNREACHABLE):
-        reason = error.__cause__ or error
-        found, remedy = f"neither its files in the local cache nor a hub that answers ({type(reason).__name__})", (
-            "Run it once with a network, or copy the hub's cache folder (HF_HOME) to this machine; "
-            "BIOALIGN_STUDY=demo needs no hub."
-        )  # fmt: skip
-    else:
-        found, remedy = f"a download that failed ({' '.join(str(error).split())})", (
-            "Mend what the message names (free disk space, rights on the cache folder HF_HOME) and run it again."
-        )  # fmt: skip
-    return hub_error(spec, name=name, found=found, remedy=remedy)
-
-
-def hub_error(
-    spec: ModelSpec, *, name: str, found: str, remedy: str, expected: str = _EXPECTED
-) -> ModelError:
-    """Return an error about a published model of the study."""
-    return ModelError(
-        f"Model {name} ({spec.repo_id} at {spec.revision})", found=found, expected=expected, remedy=remedy
-    )

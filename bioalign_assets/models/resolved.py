@@ -1,5 +1,7 @@
 """A base model after it was found or built: one row of ``models.base`` as a value."""
 
+import functools
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,9 +9,12 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.models.model_files import model_error, model_files
+from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.warehouse.hashing import files_sha256
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["ResolvedModel"]
+__all__ = ["ResolvedModel", "file_facts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +23,7 @@ class ResolvedModel:
 
     model: str
     role: Literal["tuned", "benchmark"]
-    source: Literal["hub", "tiny"]
+    source: Literal["hub", "folder", "gguf", "tiny"]
     repo_id: str | None
     revision: str | None
     architecture: str
@@ -32,6 +37,16 @@ class ResolvedModel:
     path: str
     named_revision: str | None = None
     """Revision as the study file named it when the commit was resolved"""
+    origin: str | None = None
+    """Folder or file that the weights came from, absolute; None where they are the hub's or were built here"""
+    files: str | None = None
+    """Sizes and times of change of the files that are used where they lie (:func:`file_facts`); None for others"""
+
+    def is_named_by(self, spec: ModelSpec) -> bool:
+        """Return whether a study's entry still names what was resolved here: then it stays as it is recorded."""
+        if spec.repo_id is not None:
+            return (self.repo_id, self.named_revision) == (spec.repo_id, spec.revision)
+        return spec.path is not None and self.repo_id is None and self.origin == spec.path
 
     def to_table(self) -> pa.Table:
         """Return one row with the schema of ``models.base``."""
@@ -57,7 +72,7 @@ class ResolvedModel:
     def folder(self, *, warehouse: Path) -> Path:
         """Return the folder with the model's files.
 
-        :raises ModelError: if it is gone
+        :raises ModelError: if it is gone, or is used where it lies and holds another model now
         """
         folder = warehouse / self.path  # a path that is absolute (the hub's cache) stays as it is
         if not (folder / "config.json").is_file():
@@ -65,6 +80,50 @@ class ResolvedModel:
                 f"Model {self.model}",
                 found=f"no config.json in {folder}",
                 expected="the files that models.base recorded",
-                remedy=f"Materialise models/base for the partition {self.model} again.",
+                remedy=f"Bring the folder back, or take another: bioalign models {self._taken_anew}"
+                if self.files is not None
+                else f"Materialise models/base for the partition {self.model} again.",
             )
+        if self.files is not None:
+            self._refuse_changed(folder, recorded=self.files)
         return folder
+
+    def changed_error(self) -> ModelError:
+        """Return the error about a folder or file that holds another model than the one that was recorded."""
+        return model_error(
+            f"Model {self.model} ({self.origin})",
+            found="other files than when models.base recorded it",
+            expected=f"those of the SHA-256 {self.weights_sha256[:16]}, with which tables of this study were made",
+            remedy=f"Put them back, or take what is there now, which makes those tables stale: "
+            f"bioalign models {self._taken_anew}",
+        )
+
+    @property
+    def _taken_anew(self) -> str:
+        """The option of ``bioalign models`` that takes what is there now."""
+        return f"--move {self.model}" if self.repo_id is None else f"--take {self.model}={self.origin}"
+
+    def _refuse_changed(self, folder: Path, *, recorded: str) -> None:
+        """Raise if the files are others now: by their sizes, and by their content where one was touched."""
+        facts = file_facts(folder)
+        if facts == recorded:
+            return
+        sizes, sizes_then = (
+            {name: size for name, (size, _) in json.loads(text).items()} for text in (facts, recorded)
+        )
+        if sizes != sizes_then or _content(folder, facts=facts) != self.weights_sha256:
+            raise self.changed_error()
+
+
+def file_facts(folder: Path) -> str:
+    """Return what tells at no cost that a folder's files are the same, as JSON: size and time of change by name."""
+    facts = {}
+    for path in model_files(folder):
+        stat = path.stat()
+        facts[path.name] = [stat.st_size, stat.st_mtime_ns]
+    return json.dumps(facts)
+
+
+@functools.lru_cache(maxsize=8)
+def _content(folder: Path, *, facts: str) -> str:  # noqa: ARG001 - read anew when these change
+    return files_sha256(model_files(folder), root=folder)

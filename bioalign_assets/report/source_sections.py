@@ -2,7 +2,9 @@
 
 import importlib.metadata
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
 
 from bioalign_assets.report.blocks import Block, Cell, Details, Link, Section, Table, Text
 from bioalign_assets.report.reading import Reading
@@ -77,7 +79,7 @@ def _base_models(reading: Reading, models: Sequence[str]) -> Table | None:
                  "SHA-256 of the weights"),
         rows=[
             [
-                row["model"], row["role"], _model_source(row["repo_id"]), row["revision"] or "–",
+                row["model"], row["role"], _model_source(row), row["revision"] or "–",
                 row["architecture"], f"{row['parameters']:,}", row["quantisation"], row["weights_sha256"],
             ]
             for row in rows
@@ -87,10 +89,14 @@ def _base_models(reading: Reading, models: Sequence[str]) -> Table | None:
     )  # fmt: skip
 
 
-def _model_source(repo_id: str | None) -> Cell:
-    if repo_id is None:
+def _model_source(row: Mapping[str, Any]) -> Cell:
+    if row["source"] == "tiny":
         return "built here (tiny)"
-    return Link(text=repo_id, href=f"https://huggingface.co/{repo_id}")
+    if row["source"] != "hub":
+        taken = f", in the place of {row['repo_id']}" if row["repo_id"] else ""
+        # where it lies on this machine says nothing of its content; its hash does
+        return f"{row['source']} {PurePath(row['origin']).name}{taken}"
+    return Link(text=row["repo_id"], href=f"https://huggingface.co/{row['repo_id']}")
 
 
 def _adapters(reading: Reading, variants: Sequence[str]) -> Table | None:

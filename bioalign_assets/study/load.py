@@ -38,8 +38,7 @@ def load_study(name_or_path: str) -> Study:
         every wrong key and what is allowed
     """
     path = _STUDIES / f"{name_or_path}.toml" if name_or_path in BUILT_IN_STUDIES else Path(name_or_path)
-    with contextlib.suppress(RuntimeError):  # ~somebody who has no home here: no such file
-        path = path.expanduser()
+    path = _at_home(path)
     if not path.is_file():
         raise StudyError(
             f"BIOALIGN_STUDY={name_or_path}", found="no such file",
@@ -56,7 +55,10 @@ def load_study(name_or_path: str) -> Study:
     try:
         experiments, taken_over = _said_once(content.get("experiments"))
         return Study.model_validate(
-            content if experiments is None else content | {"experiments": experiments}
+            _with_absolute_paths(
+                content if experiments is None else content | {"experiments": experiments},
+                folder=path.absolute().parent,
+            )
         )
     except ValidationError as error:
         # what is wrong in an experiment is told there, not of all that are like it
@@ -64,6 +66,28 @@ def load_study(name_or_path: str) -> Study:
         raise _wrong(path, problems) from error
     except _RepetitionError as error:
         raise _wrong(path, error.problems) from error
+
+
+def _with_absolute_paths(content: Mapping[str, Any], *, folder: Path) -> Mapping[str, Any]:
+    """Return a file's content with the paths of its models absolute: they are relative to the file's folder.
+
+    What is no path is left as it is, to be told by its type.
+    """
+    models = content.get("models")
+    if not isinstance(models, Mapping):
+        return content
+    found = dict(models)
+    for name, model in models.items():
+        if isinstance(model, Mapping) and isinstance(model.get("path"), str) and model["path"]:
+            found[name] = {**model, "path": str(folder / _at_home(Path(model["path"])))}
+    return {**content, "models": found}
+
+
+def _at_home(path: Path) -> Path:
+    """Return a path with ``~`` as the home that it stands for; as it is where somebody has no home here."""
+    with contextlib.suppress(RuntimeError):
+        return path.expanduser()
+    return path
 
 
 class _RepetitionError(Exception):

@@ -16,12 +16,14 @@ _RUNS = ReadBy(Reader.TRAINING, Reader.INFERENCE)
 
 
 class ModelSpec(Spec):
-    """One entry of ``[models.<name>]``: a published model or a tiny one that is built here."""
+    """One entry of ``[models.<name>]``: a published model, one in a folder or file, or a tiny one built here."""
 
     repo_id: Annotated[str | None, _IS] = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """Identifier on the model hub, such as ``unsloth/Phi-3-mini-4k-instruct``."""
     revision: Annotated[str, _IS] = Field(default="main", min_length=1)
     """Commit of the model, or a branch that is resolved once, when ``models.base`` is first materialised."""
+    path: Annotated[str | None, _IS] = Field(default=None, min_length=1)
+    """Folder as transformers saves a model, or a ``.gguf`` file, instead of ``repo_id``; absolute once it is loaded."""
     tiny: Annotated[TinyArchitecture | None, _IS] = None
     """Architecture of a tiny model that is built and pre-trained here, instead of ``repo_id``."""
     pretraining_steps: Annotated[int, _IS] = Field(default=100, ge=0, le=100_000)
@@ -53,9 +55,9 @@ class ModelSpec(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.repo_id is None) == (self.tiny is None):
+        if sum(origin is not None for origin in (self.repo_id, self.path, self.tiny)) != 1:
             raise ValueError(
-                "give either repo_id (a published model) or tiny (llama, mistral, phi3), not both"
+                "give one of repo_id (a published model), path (a folder or .gguf file) and tiny (llama, mistral, phi3)"
             )
         return self
 
@@ -65,11 +67,15 @@ class ModelSpec(Spec):
         return "unsloth" if self.backend == "unsloth" else "transformers"
 
     def as_run(self) -> dict[str, Any]:
-        """Return the settings as they work: ``auto`` is what it takes, and PyTorch's own attention goes unsaid."""
+        """Return the settings as they work: ``auto`` is what it takes; PyTorch's own attention and no path go unsaid.
+
+        A path is where to look. What was found there is in ``models.base``, and only that asset reads this setting:
+        the same weights in another place make it look again, and nothing that follows from it stale.
+        """
         settings = super().as_run() | {"backend": self.trained_by}
-        if self.attention in {
-            "auto",
-            "sdpa",
-        }:  # as it was before there was a choice: nothing becomes stale by that
+        # as it was before there was a choice: nothing becomes stale by that
+        if self.attention in {"auto", "sdpa"}:
             del settings["attention"]
+        if self.path is None:
+            del settings["path"]
         return settings

@@ -1,6 +1,5 @@
 """What ends a training early, told so that a person can act: no memory, no disk, no number."""
 
-import errno
 import shutil
 import traceback
 from collections.abc import Iterable, Iterator
@@ -12,13 +11,10 @@ import torch
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.warehouse.full_disk import is_disk_full
 
 __all__ = ["broken", "disk_told", "is_finite", "memory_told"]
 
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_DISK_FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "(os error 28)")
-_TORCH_WRITER = ("inline_container.cc", "PytorchStreamWriter")
-"""torch.save tells of a short write by the place in its own source; what the system said is lost."""
 _NO_MEMORY_TEXTS = (
     "CUDA out of memory",
     "CUDA error: out of memory",
@@ -134,7 +130,7 @@ def disk_told(folder: Path, *, needed: int, name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _is_disk_full(error, folder=folder, needed=needed):
+        if not is_disk_full(error, folder=folder, needed=needed):
             raise
         free = shutil.disk_usage(folder).free
         raise _too_full(
@@ -152,16 +148,3 @@ def _too_full(folder: Path, *, needed: int, name: str, found: str) -> ModelError
             "again: it goes on from its last checkpoint."
         ),
     )
-
-
-def _is_disk_full(error: BaseException, *, folder: Path, needed: int) -> bool:
-    links: BaseException | None = error
-    while links is not None:
-        if isinstance(links, OSError) and links.errno in _DISK_FULL:
-            return True
-        if any(text in str(links) for text in _DISK_FULL_TEXTS):
-            return True
-        if any(text in str(links) for text in _TORCH_WRITER) and shutil.disk_usage(folder).free < needed:
-            return True
-        links = links.__cause__ or links.__context__
-    return False

@@ -133,7 +133,8 @@ def _short(field: str, provenance: AdapterProvenance) -> str:
     """Return a field's value; the first 16 digits of a hash are enough to tell two apart, names stay whole."""
     value = str(getattr(provenance, field))
     if field == "base_weights_sha256" and provenance.base_repo_id is not None:
-        return f"{value[:16]} ({provenance.base_repo_id} at {provenance.base_revision})"
+        at = f"at {provenance.base_revision}" if provenance.base_revision else "in a folder or file"
+        return f"{value[:16]} ({provenance.base_repo_id} {at})"
     return value[:16] if field in _HASHES else value
 
 

@@ -169,6 +169,17 @@ def test_the_recorded_commit_is_the_one_that_is_looked_for(tmp_path):
     )  # main has moved on in the cache, the study has not
 
 
+def test_a_model_on_this_machine_needs_no_hub(tmp_path):
+    source = tiny_models.resolved("llama").folder(warehouse=tiny_models.warehouse())
+    found = checkup_of(study_file(tmp_path, f'path = "{source}"'), tmp_path)
+    (model,) = found.models
+    assert found.can_run
+    assert (model.is_here, model.download_bytes, model.source) == (True, 0, str(source))
+    assert model.parameters == tiny_models.resolved("llama").parameters
+    lost = checkup_of(study_file(tmp_path, 'path = "gone"'), tmp_path)
+    assert f"nothing at {tmp_path / 'gone'}" in lost.obstacles["m"]
+
+
 def test_unsloth_is_asked_for_only_where_it_trains(tmp_path):
     asks = study_file(tmp_path, 'tiny = "llama"', 'backend = "unsloth"')
     assert checkup_of(asks, tmp_path).obstacles["m"] == ['backend = "unsloth": no package unsloth']

@@ -21,6 +21,8 @@ class LocalHub:
         self.gated: set[str] = set()
         self.granted: set[str] = set()
         """Tokens that may see gated repositories"""
+        self.refuses: tuple[int, str] | None = None
+        """Status and message that every question about a repository is answered with"""
         self.users: dict[str, str] = {}
         """Names of the users that tokens belong to"""
         self.asked: list[str] = []
@@ -69,6 +71,10 @@ class LocalHub:
         if request.path == "/api/whoami-v2":
             self._user(request)
             return
+        if self.refuses is not None:
+            status, message = self.refuses
+            _reply(request, status, {"X-Error-Message": message}, sends=sends)
+            return
         match = _API.match(request.path) or _FILE.match(request.path)
         repo = match["repo"] if match else None
         if repo not in self.commits:
@@ -86,8 +92,14 @@ class LocalHub:
             )
         else:
             files = [
-                {"type": "file", "path": path.name, "size": self._size(path), "oid": _etag(path)}
-                for path in sorted(folder.iterdir())
+                {
+                    "type": "file",
+                    "path": path.relative_to(folder).as_posix(),
+                    "size": self._size(path),
+                    "oid": _etag(path),
+                }
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
             ]
             _reply(request, 200, {}, body=json.dumps(files), sends=sends)
 

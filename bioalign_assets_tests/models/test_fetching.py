@@ -7,7 +7,7 @@ import pytest
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models import fetching
-from bioalign_assets.models.hub import recorded_commit, resolve_hub_model
+from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
 from bioalign_assets_tests.models.local_hub import LocalHub
@@ -58,7 +58,8 @@ def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, tmp_p
     first = resolve()
     hub.put(REPO, newer, commit=COMMIT)  # main moves on
     spec = ModelSpec(repo_id=REPO)
-    again = resolve(commit=recorded_commit(first, spec=spec))
+    assert first.is_named_by(spec)
+    again = resolve(commit=first.revision)
     assert again == first
     moved = resolve()
     assert (moved.revision, moved.named_revision) == (COMMIT, "main")
@@ -68,11 +69,11 @@ def test_a_branch_is_resolved_once_and_stays_until_it_is_moved(hub, llama, tmp_p
 def test_a_recorded_commit_counts_for_its_repository_and_revision_only(hub, llama):
     hub.put(REPO, llama, commit=OLDER)
     row = resolve()
-    assert recorded_commit(row, spec=ModelSpec(repo_id=REPO)) == OLDER
-    assert recorded_commit(row, spec=ModelSpec(repo_id=REPO, revision="v2")) is None
-    assert recorded_commit(row, spec=ModelSpec(repo_id="made-up/other")) is None
-    assert recorded_commit(None, spec=ModelSpec(repo_id=REPO)) is None
-    assert recorded_commit(tiny_models.resolved("llama"), spec=ModelSpec(repo_id=REPO)) is None
+    assert row.is_named_by(ModelSpec(repo_id=REPO))
+    assert not row.is_named_by(ModelSpec(repo_id=REPO, revision="v2"))
+    assert not row.is_named_by(ModelSpec(repo_id="made-up/other"))
+    assert not tiny_models.resolved("llama").is_named_by(ModelSpec(repo_id=REPO))
+    assert not row.is_named_by(ModelSpec(path=row.path))  # the hub's cache, as a folder
 
 
 def test_what_is_in_the_cache_is_not_asked_for_again(hub, llama):
@@ -108,6 +109,37 @@ def test_a_licence_that_was_not_granted_is_told_before_anything_is_fetched(hub, 
     assert resolve().revision == COMMIT  # once it is here it needs no grant
 
 
+@pytest.mark.parametrize(
+    ("refusal", "token", "expected"),
+    [
+        (
+            (401, "Invalid credentials in Authorization header"),
+            "hf_old",
+            "does not accept the login.*expired",
+        ),
+        ((401, "User access token is expired"), "hf_old", "does not accept the login.*set HF_TOKEN"),
+        ((401, "Invalid username or password."), None, r"asks for a login.*Set HF_TOKEN"),
+        ((403, "not in the token's scope"), "hf_narrow", r"refuses access \(403: not in the token's scope\)"),
+        ((429, "rate limit"), None, "asked too often.*Wait some minutes"),
+        ((503, ""), None, r"out of order \(503\).*run it again"),
+    ],
+)
+def test_an_answer_that_refuses_is_told_as_what_it_is(hub, llama, cache, refusal, token, expected):
+    hub.put(REPO, llama, commit=COMMIT)
+    hub.refuses = refusal
+    with pytest.raises(ModelError, match=expected) as told:
+        resolve(token=token)
+    message = str(told.value)
+    assert "\n" not in message
+    assert "no network" not in message
+    assert token is None or token not in message
+    assert not any(cache.rglob("*.safetensors"))
+    hub.refuses = None
+    first = resolve()
+    hub.refuses = refusal
+    assert resolve(token=token) == first  # what is here needs no answer
+
+
 def test_too_small_a_disk_is_told_before_anything_is_fetched(hub, llama, monkeypatch):
     hub.put(REPO, llama, commit=COMMIT)
     hub.claimed_bytes[WEIGHTS] = 10**16
@@ -126,6 +158,28 @@ def test_too_small_a_card_is_told_before_the_weights_are_fetched(hub, llama):
         resolve(card_bytes=100 * 10**6)
     assert hub.fetched == {"config.json"}
     assert resolve(card_bytes=16 * 10**9).revision == COMMIT
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ["m.Q8_0.gguf", "m.Q4_K_M.gguf", "README.md"],
+            r"GGUF files only \(2, such as m.Q4_K_M.gguf\).*published.path",
+        ),
+        (["sub/m.gguf", "config.json"], r"GGUF files only \(1, such as sub/m.gguf\)"),
+        (["adapter_config.json", "adapter_model.safetensors"], "an adapter and no model"),
+        (["README.md", "config.json"], "neither model.safetensors nor pytorch_model.bin|no config.json"),
+    ],
+)
+def test_a_repository_that_holds_another_form_is_told_before_it_is_fetched(hub, tmp_path, files, expected):
+    for name in files:
+        (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "other" / name).write_text("{}")
+    hub.put(REPO, tmp_path / "other", commit=COMMIT)
+    with pytest.raises(ModelError, match=expected):
+        resolve()
+    assert not [name for name in hub.fetched if name.endswith((".gguf", ".safetensors"))]
 
 
 def test_pickled_weights_are_fetched_only_where_there_are_no_others(hub, llama, tmp_path):

@@ -24,6 +24,12 @@ def changed(tmp_path, old, new):
     return {key for key in before if before[key] != after[key]}
 
 
+def test_where_a_models_weights_lie_is_read_by_the_model_alone(tmp_path):
+    texts = [STUDY.replace('tiny = "llama"', f'path = "{path}"', 1) for path in ("a", "b")]
+    before, after = (versions(tmp_path / "study.toml", text) for text in texts)
+    assert {key for key in before if before[key] != after[key]} == {("models", "tiny-llama")}
+
+
 LLAMA = {("training", "tiny-llama@paper"), ("training", "tiny-llama@untuned")}
 
 

@@ -300,6 +300,7 @@ def test_an_unknown_key_is_told_with_those_allowed_and_a_close_one(old, new, key
 
 
 PUBLISHED = ('tiny = "llama"', 'repo_id = "some/model"')
+ON_DISK = ('tiny = "llama"', 'path = "some/model"')
 
 
 @pytest.mark.parametrize(
@@ -310,6 +311,7 @@ PUBLISHED = ('tiny = "llama"', 'repo_id = "some/model"')
         ((), '[evaluation]\nsample_size = "all"\n', "all"),
         ((), "[evaluation]\nsample_size = 70\n", 70),
         ((PUBLISHED,), "", "all"),
+        ((ON_DISK,), "", "all"),
         ((PUBLISHED,), '[evaluation]\nsample_size = "auto"\nseed = 3\n', "all"),
         ((PUBLISHED,), "[evaluation]\nsample_size = 70\n", 70),
     ],
@@ -384,9 +386,22 @@ def test_a_section_that_is_no_table_is_told(section, tmp_path):
 
 
 def test_a_model_needs_one_origin(load):
-    assert "models.small: give either repo_id" in _told(load, ('tiny = "llama"', 'role = "tuned"'))
-    both = 'tiny = "llama"\nrepo_id = "a/b"'
-    assert "models.small: give either repo_id" in _told(load, ('tiny = "llama"', both))
+    assert "models.small: give one of repo_id" in _told(load, ('tiny = "llama"', 'role = "tuned"'))
+    for more in ('repo_id = "a/b"', 'path = "a"'):
+        both = f'tiny = "llama"\n{more}'
+        assert "models.small: give one of repo_id" in _told(load, ('tiny = "llama"', both))
+
+
+def test_a_models_path_is_relative_to_the_study_file(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    def loaded(path):
+        return load(('tiny = "llama"', f'path = "{path}"')).models["small"].path
+
+    assert loaded("weights/small") == str(tmp_path / "weights" / "small")
+    assert loaded("/weights/small.gguf") == "/weights/small.gguf"
+    assert loaded("~/small") == str(tmp_path / "home" / "small")
+    assert "models.small.path = 5" in _told(load, ('tiny = "llama"', "path = 5"))
 
 
 @pytest.mark.parametrize("length", ["steps = 10\nepochs = 1.0", ""])
