@@ -293,11 +293,12 @@ class Walk:
         What is fresh now is in no group: whether it becomes stale shows when what it is made from came out.
         """
         group = [first, *self._made_together(first)]
-        if wanted.alone and first.room in MODEL_ROOMS:
-            return tuple(group)
+        is_alone = wanted.alone and first.room in MODEL_ROOMS
         unsettled = set(todo)
         for node in todo:  # in order: what it is made from was looked at before
             if node in group or node not in open_ or not self._goes_with(first, node):
+                continue
+            if is_alone and self.graph.step_of(node.asset) != self.graph.step_of(first.asset):
                 continue
             if not wanted.has_due(look.state(node)) or self._is_elsewhere(node, look=look):
                 continue

@@ -93,6 +93,11 @@ class PartitionGraph:
         """Return the assets that one step makes with this one, itself among them."""
         return frozenset(map(_name_of, self._nodes[asset].execution_set_asset_keys))
 
+    def step_of(self, asset: str) -> str:
+        """Return the name of the step that makes an asset, perhaps with others or one of them alone."""
+        name: str = self._nodes[asset].assets_def.op.name
+        return name
+
     def have_same_partitions(self, one: str, other: str) -> bool:
         """Whether two assets can be made in one run."""
         return self._nodes[one].partitions_def == self._nodes[other].partitions_def

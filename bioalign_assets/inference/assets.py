@@ -1,6 +1,10 @@
-"""Dagster assets of the inference room: embeddings, answers, names and rankings of each variant on its test sets."""
+"""Dagster assets of the inference room: embeddings, answers, names and rankings of each variant on its test sets.
+
+One step makes those of them that are wanted: it loads the variant's model once.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -26,72 +30,35 @@ _PAIR = ("row_number", "pair_id", "label")
 _Columns = Mapping[str, Sequence[Any] | pa.Array]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A table of what models say to some questions.
+
+    :param questions: by test set, from a variant, the study and the rows of its datasets
+    :param ask: from a test set's questions and the model to rows, and the columns that join those kept of them
+    :param told: metadata, from the questions and the rows
+    :param settings: groups of settings that it reads
+    """
+
+    full_name: str
+    description: str
+    questions: Callable[..., Mapping[str, Any]]
+    ask: Callable[[Variant, Any, "LoadedModel"], Iterable[tuple[pa.Table, _Columns]]]
+    told: Callable[[Mapping[str, Any], pa.Table], Mapping[str, Any]]
+    settings: Sequence[str] = ("inference",)
+    kept: Sequence[str] = _PAIR
+
+    @property
+    def name(self) -> str:
+        """Its name within the room."""
+        return TABLES[self.full_name].name
+
+
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
     evaluation = study.evaluation
     # a published model fills a card: it is asked when no other is trained or asked. Tiny ones stand side by side
     pool = TRAINING_POOL if any(model.tiny is None for model in study.models.values()) else None
-
-    def inferred(
-        full_name: str,
-        *,
-        description: str,
-        code_version: str,
-        questions: Callable[..., Mapping[str, Any]],
-        ask: Callable[[Variant, Any, "LoadedModel"], Iterable[tuple[pa.Table, _Columns]]],
-        told: Callable[[Mapping[str, Any], pa.Table], Mapping[str, Any]],
-        settings: Sequence[str] = ("inference",),
-        kept: Sequence[str] = _PAIR,
-    ) -> dg.AssetsDefinition:
-        """Return the asset of what models say to some questions.
-
-        :param questions: by test set, from a variant, the study and the rows of its datasets
-        :param ask: from a test set's questions and the model to rows, and the columns that join those kept of them
-        :param told: metadata, from the questions and the rows
-        :param settings: groups of settings that it reads
-        """
-
-        @dg.asset(
-            **asset_arguments(full_name, kinds={"pytorch", "huggingface"}, description=description),
-            partitions_def=partitions.variant,
-            ins={
-                "base": dg.AssetIn(
-                    key=dg.AssetKey(["models", "base"]), partition_mapping=partitions.model_to_variant
-                ),
-                "pairs": dg.AssetIn(
-                    key=dg.AssetKey(["curation", "pairs"]), partition_mapping=partitions.dataset_to_variant
-                ),
-                "adapter": dg.AssetIn(key=dg.AssetKey(["training", "adapter"])),
-            },
-            deps=[settings_dep(name) for name in settings],
-            code_version=code_version,
-            pool=pool,
-        )
-        def asset(
-            context: dg.AssetExecutionContext,
-            base: pa.Table,
-            pairs: pa.Table,
-            adapter: pa.Table,
-            warehouse: Warehouse,
-        ) -> dg.MaterializeResult[pa.Table]:
-            from bioalign_assets.models.threads import reproducible_threads
-            from bioalign_assets.training.adapters import load_variant
-
-            variant = study.variant(context.partition_key)
-            asked = questions(variant, study=study, pairs=pairs)
-            with reproducible_threads(study.models[variant.model]):
-                loaded = load_variant(
-                    variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse.root
-                )
-                tables = [
-                    _rows(variant, full_name=full_name, test_set=test_set, rows=rows, kept=kept, more=more)
-                    for test_set, of_test_set in asked.items()
-                    for rows, more in ask(variant, of_test_set, loaded)
-                ]
-            found = pa.concat_tables(tables)
-            return materialized(found, full_name=full_name, warehouse=warehouse, metadata=told(asked, found))
-
-        return asset
 
     def how(variant: Variant, *, prompt: str, loaded: "LoadedModel") -> dict[str, Any]:
         """Return how a model is asked."""
@@ -152,36 +119,33 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         )
         yield rows, {"prompt": [prompt] * len(rows)}
 
-    return [
-        inferred(
-            "inference.embeddings",
+    tables = (
+        _Asked(
+            full_name="inference.embeddings",
             description=(
                 "The embedding of each test statement: the decoder's last hidden state, averaged over the "
                 "statement's tokens. In DuckDB there is one view a model with fixed-size vectors."
             ),
-            code_version="3",
             questions=samples_of,
             ask=lambda variant, rows, loaded: embedded(variant, rows, loaded, column="text"),
             told=pooling,
         ),
-        inferred(
-            "inference.answers",
+        _Asked(
+            full_name="inference.answers",
             description=(
                 "What the model answers when it is asked whether each test statement is true: the words that it "
                 "writes, and the probability of true against false from the same pass."
             ),
-            code_version="3",
             questions=samples_of,
             ask=answered,
             told=lambda *_: {"prompts": ", ".join(evaluation.prompts)},
         ),
-        inferred(
-            "inference.names",
+        _Asked(
+            full_name="inference.names",
             description=(
                 "The embedding of each gene and each disease of the test statements by its bare name, pooled as the "
                 "statements are: what edge separation compares."
             ),
-            code_version="3",
             questions=lambda variant, **given: {
                 test_set: distinct_names(rows) for test_set, rows in samples_of(variant, **given).items()
             },
@@ -189,13 +153,12 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             told=pooling,
             kept=("kind", "name"),
         ),
-        inferred(
-            "inference.rankings",
+        _Asked(
+            full_name="inference.rankings",
             description=(
                 "Link prediction: where the model ranks the hidden disease or gene of held-out true pairs, by the "
                 "probability that it gives the statement of each candidate."
             ),
-            code_version="3",
             questions=queries_of,
             ask=ranked,
             told=lambda asked, _rows: {
@@ -205,17 +168,83 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             settings=("inference", "links"),
             kept=("row_number", "pair_id", "target", "candidates", "n_candidates", "rank"),
         ),
-    ]
+    )
+
+    @dg.multi_asset(
+        name="inference__ask",
+        outs={
+            table.name: dg.AssetOut(
+                **asset_arguments(
+                    table.full_name, kinds={"pytorch", "huggingface"}, description=table.description
+                ),
+                code_version="4",
+                is_required=False,
+            )
+            for table in tables
+        },
+        partitions_def=partitions.variant,
+        ins={
+            name: dg.AssetIn(key=key, partition_mapping=mapping)
+            for name, (key, mapping) in _reads(partitions).items()
+        },
+        deps=[settings_dep(name) for name in dict.fromkeys(name for table in tables for name in table.settings)],
+        internal_asset_deps={
+            table.name: {
+                *(key for key, _ in _reads(partitions).values()),
+                *(settings_dep(name).asset_key for name in table.settings),
+            }
+            for table in tables
+        },
+        can_subset=True,
+        pool=pool,
+    )
+    def ask(
+        context: dg.AssetExecutionContext,
+        base: pa.Table,
+        pairs: pa.Table,
+        adapter: pa.Table,
+        warehouse: Warehouse,
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
+        from bioalign_assets.models.threads import reproducible_threads
+        from bioalign_assets.training.adapters import load_variant
+
+        variant = study.variant(context.partition_key)
+        wanted = [table for table in tables if dg.AssetKey(["inference", table.name]) in context.selected_asset_keys]
+        with reproducible_threads(study.models[variant.model]):
+            loaded = load_variant(
+                variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse.root
+            )
+            for table in wanted:
+                asked = table.questions(variant, study=study, pairs=pairs)
+                found = pa.concat_tables(
+                    [
+                        _rows(variant, table=table, test_set=test_set, rows=rows, more=more)
+                        for test_set, of_test_set in asked.items()
+                        for rows, more in table.ask(variant, of_test_set, loaded)
+                    ]
+                )
+                yield materialized(
+                    found,
+                    full_name=table.full_name,
+                    warehouse=warehouse,
+                    in_multi_asset=True,
+                    metadata=table.told(asked, found),
+                )
+
+    return [ask]
+
+
+def _reads(partitions: Partitions) -> Mapping[str, tuple[dg.AssetKey, dg.PartitionMapping | None]]:
+    """Return what a variant's answers are made from: parameter, asset, and which of its partitions."""
+    return {
+        "base": (dg.AssetKey(["models", "base"]), partitions.model_to_variant),
+        "pairs": (dg.AssetKey(["curation", "pairs"]), partitions.dataset_to_variant),
+        "adapter": (dg.AssetKey(["training", "adapter"]), None),
+    }
 
 
 def _rows(
-    variant: Variant,
-    *,
-    full_name: str,
-    test_set: str,
-    rows: pa.Table,
-    kept: Sequence[str],
-    more: _Columns,
+    variant: Variant, *, table: _Asked, test_set: str, rows: pa.Table, more: _Columns
 ) -> pa.Table:
     """Return rows of a variant on a test set with the schema of their table."""
     same = {
@@ -225,6 +254,6 @@ def _rows(
         "test_set": test_set,
     }
     columns = {name: [value] * len(rows) for name, value in same.items()}
-    columns |= {name: rows[name].combine_chunks() for name in kept} | dict(more)
-    schema = TABLES[full_name].arrow
+    columns |= {name: rows[name].combine_chunks() for name in table.kept} | dict(more)
+    schema = TABLES[table.full_name].arrow
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -12,17 +12,13 @@ from bioalign_assets.models.needs import TrainingLoad, training_bytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.training.lengths import TYPICAL, SampleLengths, lengths_of
 from bioalign_assets.training.packing import MOST_SAMPLES_IN_A_ROW
-from bioalign_assets.training.samples import SampleLengths
 
 if TYPE_CHECKING:
     from bioalign_assets.training.qlora import Training
 
-__all__ = ["TYPICAL", "train_on_base", "training_load"]
-
-TYPICAL = SampleLengths(longest=151, shared=62, mean=29.0, sd=8.0)
-"""Samples of the release of 2025-08-27 by the tokenizer of the paper's three that makes most tokens of them, Phi-3's
-(``python -m benchmarks.sample_lengths``): what is reckoned with before a dataset is there."""
+__all__ = ["train_on_base", "training_load"]
 
 _ANSWER_TOKENS = 8
 """Tokens of an answer with its end of text, at the most: a packed row runs the head for these alone."""
@@ -105,15 +101,21 @@ def _train(
     warehouse: Path,
     **training: Any,
 ) -> "Training":
+    from bioalign_assets.models.loading import load_tokenizer
     from bioalign_assets.models.threads import reproducible_threads
     from bioalign_assets.training.qlora import train_adapter
+    from bioalign_assets.training.samples import experiment_samples
 
+    # before any weight is loaded: what is too long is told in seconds, and true lengths tell what memory is needed
+    tokenizer = load_tokenizer(resolved.folder(warehouse=warehouse))
+    samples = experiment_samples(rows, spec=spec, tokenizer=tokenizer, model=resolved.model)
+    load = training_load(spec, model_spec=model_spec, lengths=lengths_of(samples))
     backend = backend_of(model_spec)
     refuse_small_device(
         resolved, spec=model_spec, warehouse=warehouse,
         what=f"Training {resolved.model} (rank {spec.rank}, batch {spec.batch_size} x {spec.accumulation})",
         needed=lambda shape, width, on_card: training_bytes(
-            shape, load=training_load(spec, model_spec=model_spec), is_nf4=resolved.quantisation == "nf4",
+            shape, load=load, is_nf4=resolved.quantisation == "nf4",
             width=width, on_card=on_card,
         ),
     )  # fmt: skip
@@ -121,4 +123,4 @@ def _train(
         loaded = backend.for_training(
             resolved, spec=model_spec, warehouse=warehouse, max_tokens=spec.max_tokens
         )
-        return train_adapter(rows, loaded=loaded, spec=spec, backend=backend, **training)
+        return train_adapter(rows, loaded=loaded, spec=spec, backend=backend, samples=samples, **training)

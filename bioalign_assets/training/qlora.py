@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -30,10 +31,11 @@ from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.adapters import adapter_sha256
 from bioalign_assets.training.checkpoints import Checkpoints
 from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
+from bioalign_assets.training.lengths import lengths_of
 from bioalign_assets.training.log import log_table, resumed_after
 from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.memory import training_memory
-from bioalign_assets.training.samples import lengths_of, sample_prompts, tokenise_samples
+from bioalign_assets.training.samples import experiment_samples
 from bioalign_assets.training.trainer import build_trainer, is_packed, passes_of
 from bioalign_assets.warehouse.atomic import publish_directory
 
@@ -96,6 +98,7 @@ def train_adapter(
     checkpoints: Checkpoints | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     backend: Backend | None = None,
+    samples: list[dict[str, Any]] | None = None,
 ) -> Training:
     """Train an adapter and publish it as ``<adapters>/<content hash>/``.
 
@@ -110,6 +113,7 @@ def train_adapter(
         when the adapter is on record. Without them an interrupted training begins anew
     :param callbacks: what else watches it, in transformers' form
     :param backend: what loaded the model; transformers by default
+    :param samples: the same rows by the model's tokenizer, where the caller has them already
     :raises ModelError: if the loss or a weight is not a number, a sample is too long, or the memory or the disk is
         too small
     :raises ValueError: if the model bears an adapter already
@@ -122,7 +126,7 @@ def train_adapter(
     with memory_told(name, spec=spec, at_once=at_once, packs=packs):
         return _train(
             rows, loaded=loaded, spec=spec, adapters=adapters, name=name, checkpoints=checkpoints,
-            callbacks=callbacks, backend=backend, packs=packs,
+            callbacks=callbacks, backend=backend, packs=packs, samples=samples,
         )  # fmt: skip
 
 
@@ -137,17 +141,11 @@ def _train(
     callbacks: Sequence[TrainerCallback],
     backend: Backend,
     packs: bool,
+    samples: list[dict[str, Any]] | None,
 ) -> Training:
     session = Session(device=loaded.device, resumed=checkpoints.newest() if checkpoints else None)
     set_seed(spec.seed)
-    samples = tokenise_samples(
-        rows["text"].to_pylist(),
-        labels=rows["label"].to_pylist(),
-        prompts=sample_prompts(rows["pair_id"].to_pylist(), prompts=spec.prompts, seed=spec.seed),
-        tokenizer=loaded.tokenizer,
-        loss=spec.loss,
-        max_tokens=spec.max_tokens,
-    )
+    samples = samples or experiment_samples(rows, spec=spec, tokenizer=loaded.tokenizer, model=name)
     lora = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,

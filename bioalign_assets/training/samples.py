@@ -1,11 +1,8 @@
 """Training samples: the prompt, the right answer and the end of text, as tokens with a mask of what counts."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
@@ -13,51 +10,9 @@ from transformers import PreTrainedTokenizerBase
 from bioalign_assets.curation.prompts import PROMPTS, Prompt, varied_prompt
 from bioalign_assets.errors import CurationError, ModelError
 from bioalign_assets.models.answer_tokens import encode_answers
+from bioalign_assets.study.experiments import ExperimentSpec
 
-__all__ = ["SampleLengths", "lengths_of", "sample_prompts", "tokenise_samples", "training_rows"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleLengths:
-    """How long the samples of a training are, in tokens.
-
-    :param longest: the longest one
-    :param shared: what all begin with
-    :param mean: of what a sample has behind that
-    :param sd: standard deviation of the same
-    """
-
-    longest: int
-    shared: int
-    mean: float
-    sd: float
-
-    def tokens(self, samples: int, *, packs: bool) -> int:
-        """Return how many tokens a forward pass of some samples has at the most.
-
-        Packed, the own tokens of n samples come to n times their mean; five standard deviations more are passed by
-        chance in fewer than one pass of a million (the sum is near normal), and never more than n of the longest.
-        """
-        if not packs:
-            return samples * self.longest
-        likely = samples * self.mean + 5 * math.sqrt(samples) * self.sd
-        return self.shared + min(math.ceil(likely), samples * (self.longest - self.shared))
-
-
-def lengths_of(samples: Sequence[Mapping[str, Any]]) -> SampleLengths:
-    """Return how long samples are.
-
-    :param samples: at least one, as :func:`tokenise_samples` gives them
-    """
-    ids = [sample["input_ids"] for sample in samples]
-    lengths = np.array([len(each) for each in ids])
-    # what the first and the last in lexical order begin with, all between them begin with too
-    pairs = zip(min(ids), max(ids), strict=False)
-    shared = next((place for place, (one, other) in enumerate(pairs) if one != other), int(lengths.min()))
-    own = lengths - shared
-    return SampleLengths(
-        longest=int(lengths.max()), shared=shared, mean=float(own.mean()), sd=float(own.std())
-    )
+__all__ = ["experiment_samples", "sample_prompts", "tokenise_samples", "training_rows"]
 
 
 def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
@@ -102,6 +57,7 @@ def tokenise_samples(
     tokenizer: PreTrainedTokenizerBase,
     loss: Literal["answer", "full"],
     max_tokens: int,
+    what: str = "Training samples",
 ) -> list[dict[str, Any]]:
     """Return one sample a statement: ``input_ids`` and ``labels``, -100 where no loss is taken.
 
@@ -111,19 +67,44 @@ def tokenise_samples(
     :param texts: n statements
     :param labels: n labels, 1 or 0
     :param prompts: n templates
+    :param what: the samples, in an error
     :raises ModelError: if a sample is longer than ``max_tokens`` (cutting would drop the answer)
     """
     samples = []
     encoded = encode_answers(texts, labels=labels, prompts=prompts, tokenizer=tokenizer)
-    for text, (ids, border) in zip(texts, encoded, strict=True):
+    for ids, border in encoded:
         ids.append(tokenizer.eos_token_id)
-        if len(ids) > max_tokens:
-            raise ModelError(
-                f"Training sample {text!r}",
-                found=f"{len(ids)} tokens",
-                expected=f"at most {max_tokens} (max_tokens of the experiment)",
-                remedy="Set a larger max_tokens in the study file; a sample that is cut would lose its answer.",
-            )
         counted = [-100] * border + ids[border:] if loss == "answer" else list(ids)
         samples.append({"input_ids": ids, "labels": counted})
+    lengths = [len(sample["input_ids"]) for sample in samples]
+    longest = max(lengths, default=0)
+    if longest > max_tokens:
+        too_many = sum(length > max_tokens for length in lengths)
+        raise ModelError(
+            what,
+            found=f"{too_many:,} of {len(lengths):,} with more tokens than max_tokens = {max_tokens}, the longest with "
+            f"{longest}: {texts[lengths.index(longest)]!r}",
+            expected=f"at most {max_tokens} tokens",
+            remedy=f"Set max_tokens to {longest} or more in the experiment. A sample that is cut would lose its answer.",
+        )
     return samples
+
+
+def experiment_samples(
+    rows: pa.Table, *, spec: ExperimentSpec, tokenizer: PreTrainedTokenizerBase, model: str
+) -> list[dict[str, Any]]:
+    """Return the training samples of an experiment, as :func:`tokenise_samples` does; no weights are needed for them.
+
+    :param rows: training rows with ``pair_id``, ``text`` and ``label``
+    :param model: whose tokenizer it is, in an error
+    :raises ModelError: if one is longer than the experiment allows
+    """
+    return tokenise_samples(
+        rows["text"].to_pylist(),
+        labels=rows["label"].to_pylist(),
+        prompts=sample_prompts(rows["pair_id"].to_pylist(), prompts=spec.prompts, seed=spec.seed),
+        tokenizer=tokenizer,
+        loss=spec.loss,
+        max_tokens=spec.max_tokens,
+        what=f"Training samples of {spec.train_on} by the tokenizer of {model}",
+    )

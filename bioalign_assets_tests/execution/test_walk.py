@@ -178,12 +178,17 @@ def test_a_run_makes_what_goes_together_of_one_partition(empty, walking, small):
     assert all(run.title for run in executes.runs)
 
 
-def test_a_step_that_loads_a_published_model_has_a_run_of_its_own(empty, walking, small):
+def test_a_step_that_loads_a_published_model_has_a_run_of_its_own_and_each_model_is_loaded_once(
+    empty, walking, small
+):
     walk, executes = walking(empty)
     go(walk, everything(small.graph, alone=True))
-    for run in executes.runs:
-        if run.assets[0].split(".")[0] in MODEL_ROOMS:
-            assert set(run.assets) == small.graph.made_together(run.assets[0])
+    loading = [run for run in executes.runs if run.assets[0].split(".")[0] in MODEL_ROOMS]
+    for run in loading:
+        assert len({small.graph.step_of(asset) for asset in run.assets}) == 1
+    # all that a variant is asked comes from one run, and so from one loaded model
+    asking = Counter(run.partition for run in loading if run.assets[0].startswith("inference."))
+    assert asking == dict.fromkeys((variant.key for variant in small.study.variants), 1)
 
 
 def test_what_may_turn_out_fresh_is_in_no_run_with_what_it_is_made_from(whole, walking, small):

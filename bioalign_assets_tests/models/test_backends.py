@@ -16,7 +16,8 @@ from bioalign_assets.models.backends.unsloth_backend import UnslothBackend
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.adapters import with_adapter
-from bioalign_assets.training.on_base import TYPICAL, train_on_base, training_load
+from bioalign_assets.training.lengths import TYPICAL
+from bioalign_assets.training.on_base import train_on_base, training_load
 from bioalign_assets.training.qlora import train_adapter
 from bioalign_assets_tests import tiny_models
 

@@ -57,7 +57,9 @@ def test_a_sample_that_is_too_long_is_refused_never_cut(tokenizer):
     longest = max(len(sample["input_ids"]) for sample in samples_of(tokenizer))
     assert len(samples_of(tokenizer, max_tokens=longest)) == len(TEXTS)
     with pytest.raises(
-        ModelError, match=f"{longest} tokens, expected at most {longest - 1} .*lose its answer"
+        ModelError,
+        match=f"1 of {len(TEXTS)} with more tokens than max_tokens = {longest - 1}, the longest with {longest}: "
+        f".*Set max_tokens to {longest} or more.*lose its answer",
     ):
         samples_of(tokenizer, max_tokens=longest - 1)
 
