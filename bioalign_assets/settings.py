@@ -22,7 +22,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     study: str = "demo"
-    """``BIOALIGN_STUDY``: ``demo``, ``paper`` or the path of a study file."""
+    """``BIOALIGN_STUDY``: ``demo``, ``laptop``, ``paper`` or the path of a study file."""
     warehouse: Path
     """``BIOALIGN_WAREHOUSE``: the folder of the warehouse, absolute."""
     ctd_source: str | None = None

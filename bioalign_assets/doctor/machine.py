@@ -194,8 +194,9 @@ def _hub_line(hub: Hub, *, is_needed: bool) -> Line:
     return Line(
         what="model hub", found=f"{offline} ({huggingface_hub.constants.ENDPOINT})",
         state="missing" if is_needed else "note",
-        mend="Fetching models needs it: mend the network, or bring the hub's cache folder (HF_HOME) from a machine "
-        "that has one." if is_needed else "Everything that the study needs of it is here.",
+        mend="Fetching models needs it: mend the network, bring the hub's cache folder (HF_HOME) from a machine that "
+        "has one, or take a folder or GGUF file in its place (bioalign models --take NAME=PATH)." if is_needed
+        else "Everything that the study needs of it is here.",
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class ModelNeeds:
 def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNeeds]:
     """Return what each model of a study needs, in the study's order.
 
-    :param on_card: whether there is a CUDA card. What a published model needs is told for one in any case
+    :param on_card: whether there is a CUDA card. What a model too large for a CPU needs is told for one in any case
     """
     rows = _recorded(warehouse)
     found = []
@@ -72,7 +72,11 @@ def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNe
             needs = _on_this_machine(name, spec=spec, study=study, path=Path(path), at=at, on_card=on_card)
             found.append(needs)
         else:
-            found.append(_published(name, spec=spec, study=study, commit=held.revision if held else None))
+            found.append(
+                _published(
+                    name, spec=spec, study=study, commit=held.revision if held else None, on_card=on_card
+                )
+            )
     return found
 
 
@@ -104,7 +108,7 @@ def _tiny(name: str, *, spec: ModelSpec, study: Study, on_card: bool) -> ModelNe
     )  # fmt: skip
 
 
-def _published(name: str, *, spec: ModelSpec, study: Study, commit: str | None) -> ModelNeeds:
+def _published(name: str, *, spec: ModelSpec, study: Study, commit: str | None, on_card: bool) -> ModelNeeds:
     repo_id = spec.repo_id or ""
     folder = cached(repo_id, revision=commit or spec.revision)
     known = PUBLISHED.get(repo_id)
@@ -116,7 +120,7 @@ def _published(name: str, *, spec: ModelSpec, study: Study, commit: str | None) 
         is_here=folder is not None, lacks="",
         download_bytes=0 if folder is not None else known.file_bytes if known else None,
         parameters=shape.parameters if shape else None,
-        **_memory(shape, name=name, spec=spec, study=study, on_card=True),
+        **_memory(shape, name=name, spec=spec, study=study, on_card=on_card),
     )  # fmt: skip
 
 
@@ -147,6 +151,7 @@ def _memory(
         for variant in study.variants
         if variant.model == name and not study.experiments[variant.experiment].is_untuned
     ]
+    on_card = on_card or (shape is not None and shape.parameters >= _TOO_MUCH_FOR_A_CPU)
     if shape is None:
         return {"training_bytes": None if trainings else 0, "scoring_bytes": None}
     is_nf4, width = spec.quantisation == "nf4", _width(spec, on_card=on_card)

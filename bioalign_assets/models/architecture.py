@@ -117,17 +117,32 @@ PUBLISHED: dict[str, Published] = {
     # Mistral 7B: Jiang et al. 2023, https://arxiv.org/abs/2310.06825, table 1; v0.3 has 768 more tokens
     "unsloth/mistral-7b-instruct-v0.3-bnb-4bit": Published(architecture=_like_mistral(32_768), is_nf4=True),
     # Phi-3 Mini: Abdin et al. 2024, https://arxiv.org/abs/2404.14219, section 2; feed-forward width and vocabulary
-    # from the configuration that transformers has as its default for Phi-3
-    "unsloth/Phi-3-mini-4k-instruct": Published(
+    # from the configuration that transformers has as its default for Phi-3. Published in Mistral's form: what Phi-3
+    # fuses (queries, keys and values; gate and up) is apart, as many weights and a larger adapter
+    "unsloth/phi-3-mini-4k-instruct-bnb-4bit": Published(
         architecture=Architecture(
             hidden=3072, intermediate=8192, layers=32, heads=32, kv_heads=32, head_dim=96, vocabulary=32_064
         ),
-        is_nf4=False,
+        is_nf4=True,
     ),
     # BioMistral 7B: Labrak et al. 2024, https://arxiv.org/abs/2402.10373, is Mistral 7B Instruct v0.1 trained on
     "BioMistral/BioMistral-7B": Published(architecture=_like_mistral(32_000), is_nf4=False),
+    # SmolLM2 135M: Ben Allal et al. 2025, https://arxiv.org/abs/2502.02737, appendix A; counted on the model itself
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Published(
+        architecture=Architecture(
+            hidden=576,
+            intermediate=1536,
+            layers=30,
+            heads=9,
+            kv_heads=3,
+            head_dim=64,
+            vocabulary=49_152,
+            is_tied=True,
+        ),
+        is_nf4=False,
+    ),
 }
-"""The paper's models, so that ``bioalign doctor`` can tell what they need without a network. Once a model's
+"""The built-in studies' models, so that ``bioalign doctor`` can tell what they need without a network. Once a model's
 configuration is here, that is what counts."""
 
 TINY = Architecture(hidden=128, intermediate=512, layers=4, heads=4, kv_heads=2, head_dim=32, vocabulary=2048)

@@ -24,7 +24,7 @@ from bioalign_assets.warehouse.hashing import file_sha256
 __all__ = ["unpacked"]
 
 _DTYPE = torch.bfloat16
-"""What weights are unpacked to: the type that models are published in. It is finer than any quantisation of 8 bits."""
+"""What weights are unpacked to: the type that models are published in. Rounding is half an 8-bit step at most."""
 _SPARE_DISK = 100 * 2**20
 _LLAMA_3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"

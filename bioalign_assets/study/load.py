@@ -32,7 +32,7 @@ _INSTEAD_OF = {"steps": "epochs", "epochs": "steps", "seeds": "seed", "seed": "s
 
 
 def load_study(name_or_path: str) -> Study:
-    """Return the study that ``BIOALIGN_STUDY`` names: ``demo``, ``paper`` or the path of a TOML file.
+    """Return the study that ``BIOALIGN_STUDY`` names: ``demo``, ``laptop``, ``paper`` or the path of a TOML file.
 
     :raises StudyError: if there is no such file, it isn't TOML, or a key or value isn't valid; the error names
         every wrong key and what is allowed

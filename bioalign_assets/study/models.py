@@ -19,7 +19,7 @@ class ModelSpec(Spec):
     """One entry of ``[models.<name>]``: a published model, one in a folder or file, or a tiny one built here."""
 
     repo_id: Annotated[str | None, _IS] = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
-    """Identifier on the model hub, such as ``unsloth/Phi-3-mini-4k-instruct``."""
+    """Identifier on the model hub, such as ``unsloth/phi-3-mini-4k-instruct-bnb-4bit``."""
     revision: Annotated[str, _IS] = Field(default="main", min_length=1)
     """Commit of the model, or a branch that is resolved once, when ``models.base`` is first materialised."""
     path: Annotated[str | None, _IS] = Field(default=None, min_length=1)

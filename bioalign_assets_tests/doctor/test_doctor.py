@@ -84,7 +84,7 @@ def test_the_papers_study_does_not_run_on_a_cpu_and_each_reason_has_a_remedy(tmp
         assert "no CUDA card" in told
         assert "no hub answers" in told
     sizes = {model.model: round(model.download_bytes / 1e9, 1) for model in checkup.models}
-    assert sizes == {"llama-3-8b": 5.7, "mistral-7b": 4.1, "phi-3-mini": 7.6, "biomistral-7b": 14.5}
+    assert sizes == {"llama-3-8b": 5.7, "mistral-7b": 4.1, "phi-3-mini": 2.3, "biomistral-7b": 14.5}
 
 
 def test_the_papers_study_runs_on_a_card_with_the_hub(tmp_path, monkeypatch, hub):
@@ -112,7 +112,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_first_download(tmp_path, mo
     monkeypatch.setattr(looking, "free_disk", lambda _: 20 * 10**9)
     checkup = checkup_of("paper", tmp_path)
     assert not checkup.can_run
-    assert "about 32.0 GB for 4 models; 20.0 GB are free" in line(checkup, "to fetch").found
+    assert "about 26.6 GB for 4 models; 20.0 GB are free" in line(checkup, "to fetch").found
 
 
 def test_a_refused_token_is_told(tmp_path, hub):

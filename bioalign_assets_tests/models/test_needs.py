@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Phi3Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
@@ -19,7 +19,7 @@ from bioalign_assets.models.needs import (
     training_bytes,
 )
 from bioalign_assets.models.products import joined_products
-from bioalign_assets.study import load_study
+from bioalign_assets.study import BUILT_IN_STUDIES, load_study
 from bioalign_assets.study.experiments import LINEAR_LAYERS
 from bioalign_assets.training.on_base import training_load
 from bioalign_assets.training.qlora import lora_targets
@@ -32,11 +32,15 @@ _MISTRAL = {
 CONFIGURATIONS = {
     "unsloth/llama-3-8b-bnb-4bit": LlamaConfig(**_MISTRAL, vocab_size=128_256),
     "unsloth/mistral-7b-instruct-v0.3-bnb-4bit": MistralConfig(**_MISTRAL, vocab_size=32_768),
-    "unsloth/Phi-3-mini-4k-instruct": Phi3Config(
+    "unsloth/phi-3-mini-4k-instruct-bnb-4bit": MistralConfig(
         hidden_size=3072, intermediate_size=8192, num_hidden_layers=32, num_attention_heads=32,
         num_key_value_heads=32, vocab_size=32_064, pad_token_id=32_000,
     ),
     "BioMistral/BioMistral-7B": MistralConfig(**_MISTRAL, vocab_size=32_000),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": LlamaConfig(
+        hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+        num_key_value_heads=3, vocab_size=49_152, tie_word_embeddings=True,
+    ),
 }  # fmt: skip
 LOAD = TrainingLoad(
     rank=16, targets=LINEAR_LAYERS, tokens=400, predicted=64, optimiser_bytes=2, is_checkpointed=True
@@ -52,8 +56,16 @@ def test_parameters_are_those_of_the_architecture_in_transformers(repo_id):
     assert Architecture.from_config(config.to_dict()) == PUBLISHED[repo_id].architecture
 
 
-def test_every_model_of_the_papers_study_is_known():
-    assert {spec.repo_id for spec in load_study("paper").models.values()} == set(PUBLISHED)
+def test_every_published_model_of_the_built_in_studies_is_known():
+    named = {spec.repo_id for name in BUILT_IN_STUDIES for spec in load_study(name).models.values()}
+    assert named - {None} == set(PUBLISHED)
+
+
+def test_phi_3_is_the_one_that_the_papers_authors_took():
+    """REFERENCE: their notebooks print 29,884,416 trainable parameters at rank 16; with fused layers it is fewer."""
+    known = PUBLISHED["unsloth/phi-3-mini-4k-instruct-bnb-4bit"]
+    assert known.architecture.lora_parameters(rank=16, targets=LINEAR_LAYERS) == 29_884_416
+    assert known.file_bytes == pytest.approx(2.26e9, rel=0.01)
 
 
 def test_shapes_are_read_from_the_configuration_on_disk(resolved, warehouse):
