@@ -122,7 +122,7 @@ def test_a_wrong_setting_is_told_where_it_stands_and_not_of_all_that_are_like_it
     ("name", "variants", "digest"),
     [
         ("demo", 19, "8de43b20a1edc18ead2b4c3204fcbf83da2d12944877902602281f120035a8fb"),
-        ("paper", 55, "d04e562d9d2354a27453f4f626e3bcad7d1c87e85dd6b5a1ed8e4ef39039886f"),
+        ("paper", 55, "464053e1cbeba10602087703b707e7bdf78a0ea20f2ee422eb66dd5b8cfa128d"),
     ],
 )
 def test_the_built_in_studies_have_the_partitions_and_settings_that_they_had_when_all_was_written_out(
