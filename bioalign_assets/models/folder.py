@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 
 from bioalign_assets.models.loading import load_tokenizer
 from bioalign_assets.models.model_files import model_error, model_files, weight_files
-from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.resolved import ResolvedModel, file_facts
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.warehouse.hashing import files_sha256
 
@@ -48,6 +48,8 @@ def describe(
         hidden_size, layers = int(model.config.hidden_size), int(model.config.num_hidden_layers)
     _refuse_cut_short(weights, what=what)
     _refuse_unfit_tokenizer(folder, vocabulary=int(model.config.vocab_size), what=what, place=place)
+    # before the content is read: what changes meanwhile is noticed when it is loaded
+    facts = file_facts(folder) if source == "folder" else None
     return ResolvedModel(
         model=name,
         role=spec.role,
@@ -63,14 +65,14 @@ def describe(
         bytes=sum(path.stat().st_size for path in weights),
         weights_sha256=files_sha256(model_files(folder), root=folder),
         path=str(folder),
+        files=facts,
     )
 
 
 def _refuse_no_model(folder: Path, *, what: str, place: str) -> None:
     adapter = folder / "adapter_config.json"
-    if (
-        adapter.is_file()
-    ):  # transformers would load the model that it names, wherever that is, with the adapter on it
+    # transformers would load the model that it names, wherever that is, with the adapter on it
+    if adapter.is_file():
         raise model_error(
             what, found=f"an adapter ({adapter})",
             remedy=f"Name the {place} of the model that it was trained on, or merge the two and save the whole "

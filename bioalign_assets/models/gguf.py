@@ -4,13 +4,16 @@ transformers reads such a file anew each time, which takes a 7B model minutes, a
 neither may depend on when a step runs. What is unpacked is a plain model, which everything else then runs.
 """
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from huggingface_hub import save_torch_state_dict
-from tokenizers import Regex, Tokenizer, pre_tokenizers
+from tokenizers import Regex, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from bioalign_assets.errors import ModelError
@@ -19,7 +22,6 @@ from bioalign_assets.models.model_files import gguf_lacks, model_error
 from bioalign_assets.models.needs import gigabytes
 from bioalign_assets.warehouse.atomic import publish_directory
 from bioalign_assets.warehouse.full_disk import is_disk_full
-from bioalign_assets.warehouse.hashing import file_sha256
 
 __all__ = ["unpacked"]
 
@@ -30,23 +32,29 @@ _LLAMA_3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-_SPLITS: dict[str, tuple[Any, ...]] = {
-    "default": (),
-    "gpt-2": (),
-    "smollm": (pre_tokenizers.Digits(individual_digits=True),),
-    "llama-bpe": (pre_tokenizers.Split(Regex(_LLAMA_3), behavior="isolated"),),
+_GPT_2 = pre_tokenizers.ByteLevel(add_prefix_space=False)
+_SPLITS: dict[str, Any] = {
+    "default": _GPT_2,
+    "gpt-2": _GPT_2,
+    "smollm": pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), _GPT_2]),
+    "llama-bpe": pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_LLAMA_3), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    ),
 }
 """How a tokenizer of Llama's kind splits a text before its merges, by the name that the file gives. transformers takes
 GPT-2's way for all of them: numbers in gene symbols then become other tokens than those that the model learned."""
 
 
-def unpacked(path: Path, *, what: str, warehouse: Path) -> Path:
+def unpacked(path: Path, *, sha256: str, what: str, warehouse: Path) -> Path:
     """Return the folder with the model of a GGUF file, ``models/<SHA-256 of the file>`` below the warehouse.
 
+    :param sha256: of the file
     :param what: the model and the file, for what is told of it
     :raises ModelError: if the file is cut short or can't be read by transformers, or the disk has no room for it
     """
-    sha256 = file_sha256(path)
     folder = warehouse / "models" / sha256
     if folder.is_dir():
         return folder
@@ -70,6 +78,11 @@ def unpacked(path: Path, *, what: str, warehouse: Path) -> Path:
             raise _no_room(
                 folder, what=what, needed=needed, found=f"a full disk ({folder.parent})"
             ) from error
+        if isinstance(error, OSError):
+            raise model_error(
+                what, found=f"a file or folder that can't be read or written ({error})",
+                expected=f"a file to read, and room in {folder.parent}", remedy="Mend what the message names.",
+            ) from error  # fmt: skip
         raise _unreadable(what, found=f"a file that transformers can't unpack ({error})") from error
 
 
@@ -108,16 +121,16 @@ def _header(path: Path, *, what: str) -> tuple[dict[str, Any], int]:
 
 
 def _unpack(path: Path, *, fields: dict[str, Any], to: Path, what: str) -> None:
-    named: dict[str, Any] = {"gguf_file": path.name}
     # newer releases keep the weights packed where the machine has a kernel for that
     kept = getattr(transformers, "GgufConfig", None)
     how = {} if kept is None else {"quantization_config": kept(dequantize=True)}
     try:
-        config = AutoConfig.from_pretrained(path.parent, **named)
-        model, told = AutoModelForCausalLM.from_pretrained(
-            path.parent, **named, **how, dtype=_DTYPE, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, **named)
+        with _alone(path) as (folder, named):
+            config = AutoConfig.from_pretrained(folder, **named)
+            model, told = AutoModelForCausalLM.from_pretrained(
+                folder, **named, **how, dtype=_DTYPE, output_loading_info=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **named)
     except (ValueError, KeyError, NotImplementedError, AttributeError, TypeError) as error:
         kind = fields.get("general.architecture", "unknown")
         raise _unreadable(
@@ -134,6 +147,18 @@ def _unpack(path: Path, *, fields: dict[str, Any], to: Path, what: str) -> None:
     tokenizer.save_pretrained(to)
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give a folder that holds the file alone, and how it is named there.
+
+    transformers would also read a tokenizer's settings, or an adapter, that lie beside the file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / path.name
+        link.symlink_to(path)
+        yield link.parent, {"gguf_file": link.name}
+
+
 def _mend(tokenizer: PreTrainedTokenizerBase, *, fields: dict[str, Any]) -> None:
     """Give a tokenizer the special tokens and the splitting that the file says.
 
@@ -147,12 +172,8 @@ def _mend(tokenizer: PreTrainedTokenizerBase, *, fields: dict[str, Any]) -> None
     begins = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
     tokenizer.add_bos_token = bool(begins)
     tokenizer.clean_up_tokenization_spaces = False
-    splits = _SPLITS[fields.get("tokenizer.ggml.pre", "default")] if _has_llamas_tokenizer(fields) else ()
-    if splits:
-        backend: Tokenizer = tokenizer.backend_tokenizer
-        uses_regex = not isinstance(splits[0], pre_tokenizers.Split)
-        last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=uses_regex)
-        backend.pre_tokenizer = pre_tokenizers.Sequence([*splits, last])
+    if _has_llamas_tokenizer(fields):
+        tokenizer.backend_tokenizer.pre_tokenizer = _SPLITS[fields.get("tokenizer.ggml.pre", "default")]
 
 
 def _has_llamas_tokenizer(fields: dict[str, Any]) -> bool:
@@ -170,6 +191,6 @@ def _unreadable(what: str, *, found: str) -> ModelError:
 def _no_room(folder: Path, *, what: str, needed: int, found: str) -> ModelError:
     return model_error(
         what, found=found, expected=f"{gigabytes(needed)} to unpack it into {folder.parent}",
-        remedy="Free that much (bioalign vacuum removes what no table needs) or name a warehouse on a larger disk. "
-        "Nothing was kept of it.",
+        remedy="Free that much (bioalign vacuum removes old table files and abandoned checkpoints) or name a warehouse "
+        "on a larger disk. Nothing was kept of it.",
     )  # fmt: skip

@@ -7,9 +7,11 @@ import dataclasses
 from pathlib import Path
 
 from bioalign_assets.models.folder import describe
+from bioalign_assets.models.gguf import unpacked
 from bioalign_assets.models.model_files import model_error
-from bioalign_assets.models.resolved import ResolvedModel, file_facts
+from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.warehouse.hashing import file_sha256
 
 __all__ = ["resolve_local_model"]
 
@@ -37,7 +39,6 @@ def resolve_local_model(
         )  # fmt: skip
     if path.is_dir():
         found = describe(path, spec=spec, name=name, what=what, source="folder")
-        found = dataclasses.replace(found, files=file_facts(path))
     elif path.suffix == ".gguf":
         folder = _unpacked(path, what=what, warehouse=warehouse, held=held)
         found = describe(folder, spec=spec, name=name, what=what, source="gguf")
@@ -62,9 +63,14 @@ def _is_unpacked(held: ResolvedModel | None, *, warehouse: Path) -> bool:
 
 
 def _unpacked(path: Path, *, what: str, warehouse: Path, held: ResolvedModel | None) -> Path:
-    """Return the folder that a file is unpacked in; the file itself may be gone since."""
-    if held is not None and not path.is_file():
-        return warehouse / held.path
-    from bioalign_assets.models.gguf import unpacked
+    """Return the folder that a file is unpacked in; the file itself may be gone since.
 
-    return unpacked(path, what=what, warehouse=warehouse)
+    :raises ModelError: if it is another one than ``held``, before it is unpacked
+    """
+    kept = warehouse / held.path if held is not None and _is_unpacked(held, warehouse=warehouse) else None
+    if kept is not None and not path.is_file():
+        return kept
+    sha256 = file_sha256(path)
+    if held is not None and held.source == "gguf" and Path(held.path).name != sha256:
+        raise held.changed_error()
+    return unpacked(path, sha256=sha256, what=what, warehouse=warehouse)

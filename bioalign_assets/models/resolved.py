@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -101,7 +102,9 @@ class ResolvedModel:
     @property
     def _taken_anew(self) -> str:
         """The option of ``bioalign models`` that takes what is there now."""
-        return f"--move {self.model}" if self.repo_id is None else f"--take {self.model}={self.origin}"
+        if self.repo_id is None:
+            return f"--move {self.model}"
+        return shlex.join(["--take", f"{self.model}={self.origin}"])
 
     def _refuse_changed(self, folder: Path, *, recorded: str) -> None:
         """Raise if the files are others now: by their sizes, and by their content where one was touched."""

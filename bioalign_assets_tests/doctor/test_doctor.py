@@ -178,6 +178,15 @@ def test_a_model_on_this_machine_needs_no_hub(tmp_path):
     assert model.parameters == tiny_models.resolved("llama").parameters
     lost = checkup_of(study_file(tmp_path, 'path = "gone"'), tmp_path)
     assert f"nothing at {tmp_path / 'gone'}" in lost.obstacles["m"]
+    row = {
+        **vars(tiny_models.resolved("llama")), "model": "m", "source": "folder", "repo_id": "made-up/model",
+        "named_revision": "main", "origin": str(source), "path": str(source),
+    }  # fmt: skip
+    rows = type(tiny_models.resolved("llama"))(**row).to_table()
+    Tables(tmp_path / "w").write(rows, schema=TABLES["models.base"], partition="m")
+    taken = checkup_of(study_file(tmp_path, 'repo_id = "made-up/model"'), tmp_path)
+    assert taken.can_run
+    assert (taken.models[0].source, taken.models[0].download_bytes) == (str(source), 0)
 
 
 def test_unsloth_is_asked_for_only_where_it_trains(tmp_path):

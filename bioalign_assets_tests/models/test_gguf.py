@@ -72,6 +72,24 @@ def test_it_is_the_model_and_the_tokenizer_that_it_was_made_of(file, source, tmp
         assert getattr(loaded.tokenizer, role) == getattr(tokenizer, role)
 
 
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [("gpt-2", ["TP", "12345"]), ("smollm", ["TP", *"12345"]), ("llama-bpe", ["TP", "123", "45"])],
+)
+def test_its_tokenizer_splits_numbers_as_the_file_says(tmp_path, source, split, expected):
+    path = write_gguf(tmp_path / "tiny.gguf", source, split=split)
+    tokenizer = AutoTokenizer.from_pretrained(resolve(path, tmp_path).folder(warehouse=tmp_path))
+    parts = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("TP12345")
+    assert [part for part, _ in parts] == expected
+
+
+def test_what_lies_beside_the_file_is_not_read(file, tmp_path):
+    before = resolve(file, tmp_path / "alone")
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "a/b"}')
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "bos_token": "x"}')
+    assert resolve(file, tmp_path / "beside") == before
+
+
 def test_it_is_unpacked_once_and_stays_when_the_file_is_gone(file, tmp_path, monkeypatch):
     found = resolve(file, tmp_path)
     monkeypatch.setattr(unpacking, "_unpack", None)  # to unpack it again would fail
@@ -89,6 +107,7 @@ def test_another_file_in_its_place_is_told_and_taken_when_it_is_asked_for(file, 
         warehouse=tiny_models.warehouse()))  # fmt: skip
     with pytest.raises(ModelError, match=r"other files than when .*bioalign models --move mine"):
         resolve(file, tmp_path, recorded=found)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [found.path.removeprefix("models/")]
     assert resolve(file, tmp_path).weights_sha256 != found.weights_sha256
     assert found.folder(warehouse=tmp_path).is_dir()  # what was made with it can still be asked
 
@@ -146,9 +165,12 @@ def test_a_disk_that_fills_while_it_is_unpacked_keeps_nothing(file, small_disk, 
     assert "a full disk" in told(file, small_disk)
 
 
-def test_a_full_disk_is_known_by_its_number(file, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "full")
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.ENOSPC, "a full disk"), (errno.EACCES, "can't be read or written")]
+)
+def test_what_the_disk_refuses_is_told_as_that(file, tmp_path, monkeypatch, number, expected):
+    def refuse(*_, **__):
+        raise OSError(number, "no")
 
-    monkeypatch.setattr(unpacking, "save_torch_state_dict", full)
-    assert "a full disk" in told(file, tmp_path / "w")
+    monkeypatch.setattr(unpacking, "save_torch_state_dict", refuse)
+    assert expected in told(file, tmp_path / "w")
