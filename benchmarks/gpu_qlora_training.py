@@ -15,7 +15,7 @@ from bioalign_assets.study.models import ModelSpec
 __all__ = ["train"]
 
 LONGEST = 256
-"""Tokens: the paper's 128 hold every sample with its tokenizers, not with one that was trained for this."""
+"""Tokens. The paper's 128 hold every sample by Llama-3's tokenizer alone, and not by the one that is trained for this."""
 
 
 def train(way: str, *, folder: Path, steps: int, warm_up: int) -> Timed:

@@ -18,16 +18,24 @@ import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from peft import LoraConfig
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    PrinterCallback,
+    TrainerCallback,
+    set_seed,
+)
 from trl import SFTConfig, SFTTrainer
 
-from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.loading import LoadedModel, compute_dtype, default_device, load_tokenizer
+from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.log import log_table
 from bioalign_assets.training.qlora import lora_targets, train_adapter
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 
-__all__ = ["StepClock", "Timed", "train_ours", "train_stock", "train_unsloth"]
+__all__ = ["StepClock", "Timed", "load_stock", "train_ours", "train_stock", "train_unsloth"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +107,20 @@ def train_ours(rows: pa.Table, *, loaded: LoadedModel, spec: ExperimentSpec, war
             rows, loaded=loaded, spec=spec, adapters=Path(scratch), name="benchmark", callbacks=[clock]
         )
     return clock.timed(whole_seconds=perf_counter() - started, losses=training.log["loss"].to_pylist())
+
+
+def load_stock(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
+    """Return a base model as transformers and bitsandbytes load it by their defaults: NF4, PyTorch's own attention."""
+    folder = resolved.folder(warehouse=warehouse)
+    device = default_device()
+    dtype = compute_dtype(spec, device=device)
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, quantization_config=quantisation, device_map={"": device}
+    )
+    return LoadedModel(model=model, tokenizer=load_tokenizer(folder), device=device, dtype=dtype)
 
 
 def train_stock(
@@ -182,7 +204,7 @@ def _train(
                 gradient_accumulation_steps=spec.accumulation, learning_rate=spec.learning_rate,
                 lr_scheduler_type=spec.schedule, warmup_steps=spec.warmup_steps, weight_decay=spec.weight_decay,
                 optim=spec.optimiser, gradient_checkpointing=spec.gradient_checkpointing,
-                bf16=on_card and loaded.dtype == torch.bfloat16, fp16=on_card and loaded.dtype == torch.float16,
+                bf16=loaded.dtype == torch.bfloat16, fp16=on_card and loaded.dtype == torch.float16,
                 use_cpu=not on_card, max_length=spec.max_tokens, seed=spec.seed, data_seed=spec.seed,
                 dataloader_pin_memory=on_card, logging_steps=1, include_num_input_tokens_seen="all",
                 save_strategy="no", report_to="none", disable_tqdm=True,
