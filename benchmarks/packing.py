@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--warm-up", type=int, default=3, help="steps before them")
     parser.add_argument("--repeats", type=int, default=5, help="trainings of each, by turns")
     parser.add_argument("--checkpointed", action="store_true", help="no activations are kept by ours either")
-    parser.add_argument("--model", type=Path, help="a folder with a real model, in the place of the tiny ones")
+    parser.add_argument(
+        "--model", type=Path, help="a folder with a real model, in the place of the tiny ones"
+    )
     parser.add_argument("--dtype", default="auto", choices=("auto", "bfloat16", "float32"), help="of ours")
     parser.add_argument("--stock-dtype", default="float32", choices=("bfloat16", "float32"))
     options = parser.parse_args(arguments)

@@ -39,15 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     associations = read_associations(Path(options.source)).associations
     diseases = read_diseases(Path(options.diseases)) if options.diseases else None
     prompts = {(each.train_on, each.prompts) for each in study.experiments.values() if each.train_on}
-    print(f"{options.source}\ntokenizer, dataset, prompts: longest, longer than {PAPERS_LIMIT}, shared, mean, sd")
+    print(
+        f"{options.source}\ntokenizer, dataset, prompts: longest, longer than {PAPERS_LIMIT}, shared, mean, sd"
+    )
     for dataset, form in sorted(prompts):
         spec = study.datasets[dataset]
         if spec.needs_classes and diseases is None:
             continue
         classes = disease_classes(diseases, dataset=dataset) if spec.needs_classes else None
-        rows = training_rows(
-            build_dataset(associations, spec=spec, classes=classes), dataset=dataset
-        )
+        rows = training_rows(build_dataset(associations, spec=spec, classes=classes), dataset=dataset)
         for folder in options.folders:
             samples = tokenise_samples(
                 rows["text"].to_pylist(), labels=rows["label"].to_pylist(),

@@ -115,7 +115,10 @@ def load_stock(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> 
     device = default_device()
     dtype = compute_dtype(spec, device=device)
     quantisation = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
     )
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, quantization_config=quantisation, device_map={"": device}

@@ -133,6 +133,50 @@ def run(
 
 @cli.command()
 @click.option(
+    "--files", metavar="NAME=FOLDER", multiple=True,
+    help="Take this model's tokenizer, and its config.json if there is one, from a folder; may be given several times.",
+)  # fmt: skip
+@click.option(
+    "--warehouse", "folder", type=click.Path(file_okay=False, path_type=Path),
+    help="Where it is played; by default beside the warehouse, with -rehearsal behind its name.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON, sizes in bytes.")
+@click.option(
+    "--at-once",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Runs at once, each in a process.",
+)
+def rehearse(*, files: Sequence[str], folder: Path | None, as_json: bool, at_once: int) -> None:
+    """Play the whole study in minutes with small models in the place of the published ones (exit status 1: would fail)."""
+    from bioalign_assets.rehearsal.output import rehearsed_for_terminal
+    from bioalign_assets.rehearsal.play import Rehearsal
+
+    keep_terminal()
+    workplace = _workplace(adopt=False)
+    own = workplace.settings.warehouse
+    place = folder.expanduser().absolute() if folder else own.with_name(f"{own.name}-rehearsal")
+    if place == own:
+        raise click.UsageError("--warehouse must be another folder than BIOALIGN_WAREHOUSE.")
+    console = _console()
+    rehearsal = Rehearsal(
+        workplace=workplace, folder=place, files=dict(map(_named_folder, files)), at_once=at_once
+    )
+    told = Console(stderr=True, width=_WIDTH) if as_json else console
+    told.print(f"[bold]{workplace.study.title}[/bold], rehearsed in {place}", highlight=False)
+    _told(rehearsal.steps(), console=told)
+    rehearsed = rehearsal.result()
+    if as_json:
+        click.echo(json.dumps(rehearsed.to_json(), indent=2))
+    else:
+        console.print(rehearsed_for_terminal(rehearsed), highlight=False)
+    if not rehearsed.would_run:
+        click.get_current_context().exit(1)
+
+
+@cli.command()
+@click.option(
     "--training/--no-training", default=None,
     help="Whether to rerun what loads a language model too; as the study file says by default.",
 )  # fmt: skip
@@ -452,6 +496,14 @@ def docs(folder: Path, *, check: bool) -> None:
                 str(page), found="another text than the code gives", expected="the generated one",
                 remedy="Run: bioalign docs",
             )  # fmt: skip
+
+
+def _named_folder(given: str) -> tuple[str, Path]:
+    """Return name and folder of a NAME=FOLDER."""
+    name, is_given, folder = given.partition("=")
+    if not (name and is_given and folder):
+        raise click.UsageError(f"NAME=FOLDER was expected, found {given!r}.")
+    return name, Path(folder).expanduser().absolute()
 
 
 def _workplace(*, adopt: bool) -> "Workplace":

@@ -20,6 +20,7 @@ from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionG
 from bioalign_assets.freshness.settings_assets import observe_settings
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.training.assets import TRAINING_POOL
 from bioalign_assets.warehouse.atomic import remove_leftovers
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.tables import Tables
@@ -198,15 +199,18 @@ def _lacks(workplace: Workplace) -> dict[AssetPartition, str]:
 
 
 @contextmanager
-def walk(workplace: Workplace, *, at_once: int | None) -> Iterator[Walk]:
+def walk(workplace: Workplace, *, at_once: int | None, slots: int = 1) -> Iterator[Walk]:
     """Give a walk through the asset graph of a study, alone in its warehouse.
 
     :param at_once: how many runs go at once; as the study allows by default
+    :param slots: how many of them may hold a model at once; a card has room for one
     :raises WarehouseError: if another such process is at work, or the warehouse is another study's
     """
     study, settings = workplace.study, workplace.settings
     with ExitStack() as stack:
         instance = stack.enter_context(working_alone(study, settings=settings))
+        if slots > 1:
+            instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, slots)
         defs = workplace.build(settings=settings, study=study)
         at_once = at_once or runs_at_once(study)
         executes: Executes
@@ -217,7 +221,7 @@ def walk(workplace: Workplace, *, at_once: int | None) -> Iterator[Walk]:
             job = defs.resolve_implicit_global_asset_job_def()
             executes = InThisProcess(job=job, instance=instance, study=study)
         graph = PartitionGraph(defs.resolve_asset_graph())
-        yield Walk(graph, instance=instance, study=study, executes=executes)
+        yield Walk(graph, instance=instance, study=study, executes=executes, slots=slots)
 
 
 @contextmanager

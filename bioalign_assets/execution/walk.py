@@ -8,6 +8,7 @@ walk that was stopped anywhere, by a failure, a kill or a person, goes on where 
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -95,8 +96,18 @@ class Walk:
     """One walk through the asset graph, by the process that is alone at it in this warehouse."""
 
     def __init__(
-        self, graph: PartitionGraph, *, instance: dg.DagsterInstance, study: Study, executes: Executes
+        self,
+        graph: PartitionGraph,
+        *,
+        instance: dg.DagsterInstance,
+        study: Study,
+        executes: Executes,
+        slots: int = 1,
     ) -> None:
+        """Take note of what there is and how it stands.
+
+        :param slots: runs that may hold a pool at once
+        """
         self.graph = graph
         self.instance = instance
         self.executes = executes
@@ -104,6 +115,7 @@ class Walk:
         self.history.read(instance=self.instance)
         self._settings = present_settings(study)
         self._name = uuid.uuid4().hex
+        self._slots = slots
         self._settled: dict[AssetPartition, _Hold | None] = {}
         """What is done with, and what it holds up: None where nothing"""
 
@@ -260,7 +272,7 @@ class Walk:
         Of those that could be, one that takes a slot of a pool goes first; others of that pool would only wait for it.
         """
         room = self.executes.at_once - len(under_way)
-        pools = {pool for begun in under_way for pool in self.graph.pools(begun.group[0].asset)}
+        pools = Counter(pool for begun in under_way for pool in self.graph.pools(begun.group[0].asset))
         unsettled = set(todo)
         open_ = unsettled - {node for begun in under_way for node in begun.group}
         ready = [
@@ -272,10 +284,10 @@ class Walk:
         ]
         for node in sorted(ready, key=lambda node: not self.graph.pools(node.asset)):
             own = self.graph.pools(node.asset)
-            if room > 0 and node in open_ and not own & pools:
+            if room > 0 and node in open_ and all(pools[pool] < self._slots for pool in own):
                 group = self._group(node, todo=todo, open_=open_, look=look, wanted=wanted)
                 open_ -= set(group)
-                pools |= own
+                pools.update(own)
                 room -= 1
                 yield group
 

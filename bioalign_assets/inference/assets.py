@@ -187,7 +187,9 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             name: dg.AssetIn(key=key, partition_mapping=mapping)
             for name, (key, mapping) in _reads(partitions).items()
         },
-        deps=[settings_dep(name) for name in dict.fromkeys(name for table in tables for name in table.settings)],
+        deps=[
+            settings_dep(name) for name in dict.fromkeys(name for table in tables for name in table.settings)
+        ],
         internal_asset_deps={
             table.name: {
                 *(key for key, _ in _reads(partitions).values()),
@@ -209,7 +211,9 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         from bioalign_assets.training.adapters import load_variant
 
         variant = study.variant(context.partition_key)
-        wanted = [table for table in tables if dg.AssetKey(["inference", table.name]) in context.selected_asset_keys]
+        wanted = [
+            table for table in tables if dg.AssetKey(["inference", table.name]) in context.selected_asset_keys
+        ]
         with reproducible_threads(study.models[variant.model]):
             loaded = load_variant(
                 variant, study=study, base=base, pairs=pairs, adapter=adapter, warehouse=warehouse.root
@@ -243,9 +247,7 @@ def _reads(partitions: Partitions) -> Mapping[str, tuple[dg.AssetKey, dg.Partiti
     }
 
 
-def _rows(
-    variant: Variant, *, table: _Asked, test_set: str, rows: pa.Table, more: _Columns
-) -> pa.Table:
+def _rows(variant: Variant, *, table: _Asked, test_set: str, rows: pa.Table, more: _Columns) -> pa.Table:
     """Return rows of a variant on a test set with the schema of their table."""
     same = {
         "variant": variant.key,

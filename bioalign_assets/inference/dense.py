@@ -52,9 +52,7 @@ def _unpack(loaded: LoadedModel, *, holds: bool, stack: ExitStack) -> None:
             stack.enter_context(joined_products(loaded.model, dtype=loaded.dtype, holds=holds))
 
 
-def _replacements(
-    model: nn.Module, *, adds: bool
-) -> list[tuple[nn.Module, str, nn.Module, Linear4bit]]:
+def _replacements(model: nn.Module, *, adds: bool) -> list[tuple[nn.Module, str, nn.Module, Linear4bit]]:
     """Return what is replaced: parent, its name there, itself, and the 4-bit layer that it is or is built on.
 
     :param adds: whether layers with an adapter are too

@@ -40,8 +40,7 @@ def encode_prompts(
         rendered.append(whole)
     if not rendered:
         return []
-    encoded: list[list[int]] = tokenizer(rendered, add_special_tokens=add_special)["input_ids"]
-    return encoded
+    return _ids(rendered, tokenizer=tokenizer, adds_special=add_special)
 
 
 def encode_answers(
@@ -64,7 +63,7 @@ def encode_answers(
         wholes.append(rendered + (answer.lstrip() if is_chat else answer))
     if not befores:
         return []
-    encoded = [tokenizer(each, add_special_tokens=adds_special)["input_ids"] for each in (befores, wholes)]
+    encoded = [_ids(each, tokenizer=tokenizer, adds_special=adds_special) for each in (befores, wholes)]
     found = []
     for before, whole, label, prompt in zip(*encoded, labels, prompts, strict=True):
         if whole[: len(before)] != before or len(whole) == len(before):
@@ -74,7 +73,7 @@ def encode_answers(
                 expected="a border between prompt and answer",
                 remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
             )
-        found.append((list(whole), len(before)))
+        found.append((whole, len(before)))
     return found
 
 
@@ -97,6 +96,23 @@ def answer_tokens(
             remedy="Give the prompt another ending in bioalign_assets/curation/prompts.py.",
         )
     return AnswerTokens(true_id=true_id, false_id=false_id)
+
+
+def _ids(texts: Sequence[str], *, tokenizer: PreTrainedTokenizerBase, adds_special: bool) -> list[list[int]]:
+    """Return the token ids of at least one text.
+
+    Rust's tokenizer is asked itself where there is one: transformers would make offsets and masks of each text besides,
+    which takes most of the time over a training split.
+    """
+    ids: list[list[int]] = tokenizer(list(texts[:1]), add_special_tokens=adds_special)["input_ids"]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if len(texts) == 1 or backend is None:
+        return (
+            ids if len(texts) == 1 else tokenizer(list(texts), add_special_tokens=adds_special)["input_ids"]
+        )
+    # transformers has just told it to neither pad nor cut
+    found = backend.encode_batch_fast(list(texts), add_special_tokens=adds_special)
+    return [encoding.ids for encoding in found]
 
 
 def _render(

@@ -93,16 +93,36 @@ class Architecture:
 class Published:
     """What is known of a published model before anything of it is here.
 
+    :param model_type: what transformers calls its kind
     :param is_nf4: whether its files hold NF4 already; 16-bit weights otherwise
+    :param is_pickled: whether they are in the form before safetensors
     """
 
     architecture: Architecture
+    model_type: str
     is_nf4: bool
+    is_pickled: bool = False
 
     @property
     def file_bytes(self) -> int:
         """Size of the weight files, computed from the architecture."""
         return self.architecture.weight_bytes(is_nf4=self.is_nf4, width=2)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The part of ``config.json`` that tells the shape."""
+        shape = self.architecture
+        return {
+            "model_type": self.model_type,
+            "hidden_size": shape.hidden,
+            "intermediate_size": shape.intermediate,
+            "num_hidden_layers": shape.layers,
+            "num_attention_heads": shape.heads,
+            "num_key_value_heads": shape.kv_heads,
+            "head_dim": shape.head_dim,
+            "vocab_size": shape.vocabulary,
+            "tie_word_embeddings": shape.is_tied,
+        }
 
 
 def _like_mistral(vocabulary: int) -> Architecture:
@@ -113,9 +133,13 @@ def _like_mistral(vocabulary: int) -> Architecture:
 
 PUBLISHED: dict[str, Published] = {
     # Llama 3 8B: Grattafiori et al. 2024, https://arxiv.org/abs/2407.21783, table 3
-    "unsloth/llama-3-8b-bnb-4bit": Published(architecture=_like_mistral(128_256), is_nf4=True),
+    "unsloth/llama-3-8b-bnb-4bit": Published(
+        architecture=_like_mistral(128_256), model_type="llama", is_nf4=True
+    ),
     # Mistral 7B: Jiang et al. 2023, https://arxiv.org/abs/2310.06825, table 1; v0.3 has 768 more tokens
-    "unsloth/mistral-7b-instruct-v0.3-bnb-4bit": Published(architecture=_like_mistral(32_768), is_nf4=True),
+    "unsloth/mistral-7b-instruct-v0.3-bnb-4bit": Published(
+        architecture=_like_mistral(32_768), model_type="mistral", is_nf4=True
+    ),
     # Phi-3 Mini: Abdin et al. 2024, https://arxiv.org/abs/2404.14219, section 2; feed-forward width and vocabulary
     # from the configuration that transformers has as its default for Phi-3. Published in Mistral's form: what Phi-3
     # fuses (queries, keys and values; gate and up) is apart, as many weights and a larger adapter
@@ -123,10 +147,13 @@ PUBLISHED: dict[str, Published] = {
         architecture=Architecture(
             hidden=3072, intermediate=8192, layers=32, heads=32, kv_heads=32, head_dim=96, vocabulary=32_064
         ),
+        model_type="mistral",
         is_nf4=True,
     ),
     # BioMistral 7B: Labrak et al. 2024, https://arxiv.org/abs/2402.10373, is Mistral 7B Instruct v0.1 trained on
-    "BioMistral/BioMistral-7B": Published(architecture=_like_mistral(32_000), is_nf4=False),
+    "BioMistral/BioMistral-7B": Published(
+        architecture=_like_mistral(32_000), model_type="mistral", is_nf4=False, is_pickled=True
+    ),
     # SmolLM2 135M: Ben Allal et al. 2025, https://arxiv.org/abs/2502.02737, appendix A; counted on the model itself
     "HuggingFaceTB/SmolLM2-135M-Instruct": Published(
         architecture=Architecture(
@@ -139,6 +166,7 @@ PUBLISHED: dict[str, Published] = {
             vocabulary=49_152,
             is_tied=True,
         ),
+        model_type="llama",
         is_nf4=False,
     ),
 }

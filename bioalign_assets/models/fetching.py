@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bioalign_assets.models.model_files import FILES, PICKLED, model_error, weig
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["cache_folder", "cached", "fetch", "free_disk"]
+__all__ = ["Outline", "cache_folder", "cached", "fetch", "fetch_outline", "free_disk"]
 
 _SPARE_DISK = 100 * 2**20
 """What a machine should still have on the disk after a download."""
@@ -70,6 +71,53 @@ def fetch(
         raise hub_error(error, spec=spec, name=name, revision=revision) from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What of a published model tells its kind and size, without its weights.
+
+    :param folder: with ``config.json`` and the tokenizer's files
+    :param weight_bytes: size of the weight files; None where the hub was not asked
+    :param is_pickled: whether these are in the form before safetensors; None where the hub was not asked
+    """
+
+    folder: Path
+    weight_bytes: int | None = None
+    is_pickled: bool | None = None
+
+
+def fetch_outline(spec: ModelSpec, *, name: str, token: str | None = None) -> Outline:
+    """Return configuration and tokenizer of a published model, some MB, from the hub or its local cache.
+
+    :param name: name of the model in the study file
+    :raises ModelError: as :func:`fetch`
+    """
+    wanted: dict[str, Any] = {
+        "repo_id": spec.repo_id,
+        "revision": spec.revision,
+        "allow_patterns": [file for file in FILES if "safetensors" not in file],
+        "ignore_patterns": ["*/*"],
+    }
+    try:
+        try:
+            listed = _without_second_form(
+                snapshot_download(
+                    **wanted | {"allow_patterns": [*FILES, *PICKLED]}, token=token, dry_run=True
+                )
+            )
+        except UNREACHABLE as error:
+            if isinstance(error, RevisionNotFoundError):
+                raise
+            return Outline(folder=_from_cache(wanted, error=error, files=wanted["allow_patterns"]))
+        weights = [file for file in listed if file.filename.endswith((".safetensors", ".bin"))]
+        return Outline(
+            folder=Path(snapshot_download(**wanted, token=token)),
+            weight_bytes=sum(file.file_size or 0 for file in weights),
+            is_pickled=any(file.filename.endswith(".bin") for file in weights),
+        )
+    except (httpx.HTTPError, HFValidationError, XetDownloadError, OSError) as error:
+        raise hub_error(error, spec=spec, name=name, revision=spec.revision) from error
+
+
 def cached(repo_id: str, *, revision: str) -> Path | None:
     """Return the folder of a commit (or branch) in the local cache, without asking the hub; None if it lacks files."""
     try:
@@ -101,10 +149,10 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _from_cache(wanted: dict[str, Any], *, error: Exception) -> Path:
+def _from_cache(wanted: dict[str, Any], *, error: Exception, files: Sequence[str] = FILES) -> Path:
     """Return what the cache has; raise what kept from looking at the hub if it has nothing."""
     try:  # a cache that another program or an older release of the hub's library filled has no list of files
-        return Path(snapshot_download(**wanted | {"allow_patterns": list(FILES)}, local_files_only=True))
+        return Path(snapshot_download(**wanted | {"allow_patterns": list(files)}, local_files_only=True))
     except LocalEntryNotFoundError:
         pass
     if isinstance(error, DryRunError) and isinstance(error.__cause__, Exception):

@@ -25,7 +25,14 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["LoadedModel", "compute_dtype", "cpu_has_bfloat16", "default_device", "load_base", "load_tokenizer"]
+__all__ = [
+    "LoadedModel",
+    "compute_dtype",
+    "cpu_has_bfloat16",
+    "default_device",
+    "load_base",
+    "load_tokenizer",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +208,9 @@ def _pass_on_in_float32(model: PreTrainedModel, *, dtype: torch.dtype) -> None:
     for name, layer in decoder.named_modules():
         if "norm" in name.rsplit(".", 1)[-1]:
             layer.float()
-            if layer is not getattr(decoder, "norm", None):  # the last one's output is what embeddings are made of
+            if layer is not getattr(
+                decoder, "norm", None
+            ):  # the last one's output is what embeddings are made of
                 layer.register_forward_hook(lambda _module, _inputs, output: output.to(dtype))
     model.get_input_embeddings().register_forward_hook(lambda _module, _inputs, output: output.float())
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import Architecture
 
-__all__ = ["TrainingLoad", "activation_bytes", "gigabytes", "refuse_too_little", "scoring_bytes", "training_bytes"]
+__all__ = [
+    "TrainingLoad",
+    "activation_bytes",
+    "gigabytes",
+    "refuse_too_little",
+    "scoring_bytes",
+    "training_bytes",
+]
 
 _CUDA_CONTEXT = 600 * 2**20
 """What CUDA and its libraries take of a card before the first tensor (cuBLAS workspaces included)."""
@@ -65,9 +72,7 @@ def training_bytes(
     )
 
 
-def activation_bytes(
-    architecture: Architecture, *, tokens: int, width: int, is_checkpointed: bool
-) -> int:
+def activation_bytes(architecture: Architecture, *, tokens: int, width: int, is_checkpointed: bool) -> int:
     """Return about how much a forward pass keeps for the backward pass.
 
     All that each layer computes; where it is computed anew, what goes into each layer and all of one layer.

@@ -35,6 +35,8 @@ class ExperimentSpec(Spec):
     steps: Annotated[int | None, _TRAINS] = Field(default=None, ge=1)
     """Optimiser steps; give this or ``epochs``."""
     epochs: Annotated[float | None, _TRAINS] = Field(default=None, gt=0)
+    rows: Annotated[int | None, _TRAINS] = Field(default=None, ge=1)
+    """Training rows that are taken, from the first: for learning curves; all by default."""
     learning_rate: Annotated[float, _TRAINS] = Field(default=2e-4, gt=0)
     warmup_steps: Annotated[int, _TRAINS] = Field(default=10, ge=0)
     weight_decay: Annotated[float, _TRAINS] = Field(default=0.01, ge=0)
@@ -73,7 +75,10 @@ class ExperimentSpec(Spec):
     def as_run(self) -> dict[str, Any]:
         """Return the settings as they work: ``auto`` changes no figure, and reads as it was before there was a choice."""
         settings = super().as_run()
-        return settings | {"gradient_checkpointing": settings["gradient_checkpointing"] is not False}
+        settings["gradient_checkpointing"] = settings["gradient_checkpointing"] is not False
+        if settings["rows"] is None:  # as it was before it could be said
+            del settings["rows"]
+        return settings
 
     @property
     def is_untuned(self) -> bool:

@@ -142,7 +142,7 @@ def _train(
         warehouse.checkpoints, key=key, name=variant.key, every=spec.checkpoint_every
     ) as checkpoints:
         training = train_on_base(
-            training_rows(pairs, dataset=provenance.dataset),
+            training_rows(pairs, dataset=provenance.dataset, most=spec.rows),
             resolved=resolved,
             model_spec=model_spec,
             warehouse=warehouse.root,

@@ -40,9 +40,7 @@ def training_memory(loaded: LoadedModel, *, spec: ExperimentSpec, tokens: int) -
     shape = Architecture.from_config(loaded.model.config.to_dict())
     kept = None
     if shape is not None:
-        kept = activation_bytes(
-            shape, tokens=tokens, width=loaded.dtype.itemsize, is_checkpointed=False
-        )
+        kept = activation_bytes(shape, tokens=tokens, width=loaded.dtype.itemsize, is_checkpointed=False)
     is_checkpointed = spec.gradient_checkpointing
     if is_checkpointed == "auto":
         is_checkpointed = kept is None or kept > _SHARE * free

@@ -33,8 +33,8 @@ from bioalign_assets.training.checkpoints import Checkpoints
 from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
 from bioalign_assets.training.lengths import lengths_of
 from bioalign_assets.training.log import log_table, resumed_after
-from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.memory import training_memory
+from bioalign_assets.training.resuming import Session, bytes_needed, train_on
 from bioalign_assets.training.samples import experiment_samples
 from bioalign_assets.training.trainer import build_trainer, is_packed, passes_of
 from bioalign_assets.warehouse.atomic import publish_directory
@@ -157,9 +157,7 @@ def _train(
     lengths = lengths_of(samples)
     at_once, _ = passes_of(spec, packs=packs)
     memory = training_memory(loaded, spec=spec, tokens=lengths.tokens(at_once, packs=packs))
-    model = backend.with_lora(
-        loaded.model, lora=lora, is_checkpointed=memory.is_checkpointed, seed=spec.seed
-    )
+    model = backend.with_lora(loaded.model, lora=lora, is_checkpointed=memory.is_checkpointed, seed=spec.seed)
     if loaded.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with ExitStack() as stack:

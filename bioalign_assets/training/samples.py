@@ -15,10 +15,11 @@ from bioalign_assets.study.experiments import ExperimentSpec
 __all__ = ["experiment_samples", "sample_prompts", "tokenise_samples", "training_rows"]
 
 
-def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
+def training_rows(pairs: pa.Table, *, dataset: str, most: int | None = None) -> pa.Table:
     """Return the training split of one dataset, in row order.
 
     :param pairs: rows of ``curation.pairs``, of one or several datasets
+    :param most: rows that are taken, from the first; None for all
     :raises CurationError: if there is none
     """
     frame = pairs.select(["dataset", "split", "row_number", "pair_id", "text", "label"])
@@ -32,7 +33,7 @@ def training_rows(pairs: pa.Table, *, dataset: str) -> pa.Table:
             expected="a training split",
             remedy=f"Materialise curation/pairs for the partition {dataset} first.",
         )
-    return rows
+    return rows if most is None else rows.slice(0, most)
 
 
 def sample_prompts(
@@ -72,8 +73,9 @@ def tokenise_samples(
     """
     samples = []
     encoded = encode_answers(texts, labels=labels, prompts=prompts, tokenizer=tokenizer)
+    end = tokenizer.eos_token_id  # a look-up in the vocabulary
     for ids, border in encoded:
-        ids.append(tokenizer.eos_token_id)
+        ids.append(end)
         counted = [-100] * border + ids[border:] if loss == "answer" else list(ids)
         samples.append({"input_ids": ids, "labels": counted})
     lengths = [len(sample["input_ids"]) for sample in samples]
@@ -85,7 +87,7 @@ def tokenise_samples(
             found=f"{too_many:,} of {len(lengths):,} with more tokens than max_tokens = {max_tokens}, the longest with "
             f"{longest}: {texts[lengths.index(longest)]!r}",
             expected=f"at most {max_tokens} tokens",
-            remedy=f"Set max_tokens to {longest} or more in the experiment. A sample that is cut would lose its answer.",
+            remedy=f"Set max_tokens to {longest} or more in the experiment; a sample that is cut would lose its answer.",
         )
     return samples
 

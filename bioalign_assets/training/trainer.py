@@ -33,7 +33,15 @@ from bioalign_assets.training.packing import (
     takes_places,
 )
 
-__all__ = ["AdapterTrainer", "PackedTrainer", "ProgressBar", "StopOnNaN", "build_trainer", "is_packed", "passes_of"]
+__all__ = [
+    "AdapterTrainer",
+    "PackedTrainer",
+    "ProgressBar",
+    "StopOnNaN",
+    "build_trainer",
+    "is_packed",
+    "passes_of",
+]
 
 # transformers' "constant" would leave out the warm-up that the settings ask for
 _SCHEDULES = {"constant": "constant_with_warmup"}

@@ -47,7 +47,9 @@ def test_losses_and_gradients_are_pefts(architecture, quantisation):
 
 
 def test_gradients_are_those_of_small_differences():
-    layer = adapted(tiny_models.load("llama", quantisation="none")).base_model.model.model.layers[0].mlp.up_proj
+    layer = (
+        adapted(tiny_models.load("llama", quantisation="none")).base_model.model.model.layers[0].mlp.up_proj
+    )
     layer.double()
     x = torch.randn(3, 128, dtype=torch.float64, requires_grad=True)
     with joined_products(layer, dtype=torch.float64, holds=True) as count:

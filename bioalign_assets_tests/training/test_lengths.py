@@ -26,7 +26,9 @@ def test_what_all_begin_with_is_shared():
     assert lengths_of([sample(7, 8)]) == SampleLengths(longest=2, shared=2, mean=0.0, sd=0.0)
 
 
-@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=9), st.integers(1, 12))
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=9), st.integers(1, 12)
+)
 def test_a_pass_has_at_most_what_the_longest_would_need(rows, samples):
     found = lengths_of([sample(9, *row) for row in rows])
     assert found.tokens(samples, packs=False) == samples * found.longest

@@ -31,7 +31,9 @@ def trained(folder, **more):
 @pytest.mark.parametrize("optimiser", ["adamw_8bit", "adamw_torch"])
 @pytest.mark.parametrize("packing", [True, False])
 def test_nothing_of_three_trainings_outlives_them(tmp_path, optimiser, packing):
-    trained(tmp_path, optimiser=optimiser, packing=packing)  # what libraries keep of themselves is there from now on
+    trained(
+        tmp_path, optimiser=optimiser, packing=packing
+    )  # what libraries keep of themselves is there from now on
     before = living_tensor_bytes()
     models = [trained(tmp_path, optimiser=optimiser, packing=packing) for _ in range(3)]
     assert living_tensor_bytes() == before

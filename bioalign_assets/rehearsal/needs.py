@@ -1,0 +1,115 @@
+"""What the real study needs of each model: to be fetched, to be trained, to be asked; from real row lengths."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from transformers import PreTrainedTokenizerBase
+
+from bioalign_assets.models.needs import scoring_bytes, training_bytes
+from bioalign_assets.rehearsal.originals import Original
+from bioalign_assets.study import Study
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.training.lengths import SampleLengths, lengths_of
+from bioalign_assets.training.on_base import training_load
+from bioalign_assets.training.samples import experiment_samples
+
+__all__ = ["RealNeeds", "lengths_over", "real_needs", "trainings_of"]
+
+_SAMPLED = 1000
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealNeeds:
+    """What one model needs on a card. None: not known.
+
+    :param training_bytes: memory for its largest training, with activations computed anew; 0 if it has none
+    :param roomy_bytes: the same with activations kept, which is faster
+    """
+
+    fetched_bytes: int | None
+    training_bytes: int | None
+    roomy_bytes: int | None
+    scoring_bytes: int | None
+
+
+def real_needs(
+    name: str, *, study: Study, original: Original, lengths: Mapping[str, SampleLengths]
+) -> RealNeeds:
+    """Return what a model of a study needs.
+
+    :param study: the real one
+    :param lengths: of its samples, by experiment; typical ones are reckoned with for the others
+    """
+    shape, spec = original.shape, study.models[name]
+    if shape is None:
+        return RealNeeds(
+            fetched_bytes=original.fetched_bytes, training_bytes=None, roomy_bytes=None, scoring_bytes=None
+        )
+    is_nf4 = original.is_nf4 or spec.quantisation == "nf4"
+    width = 4 if spec.dtype == "float32" else 2
+    experiments = trainings_of(name, study=study)
+
+    def largest(*, is_checkpointed: bool) -> int:
+        return max(
+            (
+                training_bytes(
+                    shape,
+                    load=training_load(
+                        each.model_copy(update={"gradient_checkpointing": is_checkpointed}),
+                        model_spec=spec,
+                        lengths=lengths.get(experiment),
+                    ),
+                    is_nf4=is_nf4, width=width, on_card=True,
+                )
+                for experiment, each in experiments.items()
+            ),
+            default=0,
+        )  # fmt: skip
+
+    return RealNeeds(
+        fetched_bytes=original.fetched_bytes,
+        training_bytes=largest(is_checkpointed=True),
+        roomy_bytes=largest(is_checkpointed=False),
+        scoring_bytes=scoring_bytes(shape, is_nf4=is_nf4, width=width, on_card=True),
+    )
+
+
+def trainings_of(name: str, *, study: Study) -> dict[str, ExperimentSpec]:
+    """Return the experiments that train a model."""
+    return {
+        variant.experiment: study.experiments[variant.experiment]
+        for variant in study.variants
+        if variant.model == name and not study.experiments[variant.experiment].is_untuned
+    }
+
+
+def lengths_over(
+    rows: pa.Table, *, spec: ExperimentSpec, tokenizer: PreTrainedTokenizerBase, model: str
+) -> SampleLengths:
+    """Return how long an experiment's samples are; each is looked at that could be the longest.
+
+    A statement has at most as many tokens as bytes, so those with fewer bytes than the longest found has tokens can be
+    left out; mean and spread are of rows that are spread over all.
+
+    :raises ModelError: if one is longer than the experiment allows
+    """
+    sizes = -pc.binary_length(rows["text"].cast(pa.binary())).to_numpy()
+    order = np.argsort(sizes, kind="stable")
+    whole = spec.model_copy(update={"max_tokens": 10**6})
+
+    def of(places: np.ndarray, *, limits: ExperimentSpec = whole) -> SampleLengths:
+        taken = rows.take(pa.array(places))
+        return lengths_of(experiment_samples(taken, spec=limits, tokenizer=tokenizer, model=model))
+
+    usual = of(np.linspace(0, len(rows) - 1, min(_SAMPLED, len(rows))).astype(np.int64))
+    longest, seen = usual.longest, 0
+    while seen < len(order) and -sizes[order[seen]] > longest - usual.shared:
+        part = order[seen : seen + _AT_ONCE]
+        longest, seen = max(longest, of(part).longest), seen + len(part)
+    if longest > spec.max_tokens:
+        of(np.arange(len(rows)), limits=spec)  # which tells how many, of all
+    return SampleLengths(longest=longest, shared=usual.shared, mean=usual.mean, sd=usual.sd)

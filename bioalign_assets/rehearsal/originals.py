@@ -1,0 +1,97 @@
+"""What is known of a study's published models before their weights are here: configuration, tokenizer, form."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bioalign_assets.errors import ModelError
+from bioalign_assets.models.architecture import PUBLISHED, Architecture
+from bioalign_assets.models.fetching import fetch_outline
+from bioalign_assets.models.model_files import weight_files
+from bioalign_assets.study import Study
+from bioalign_assets.study.models import ModelSpec
+
+__all__ = ["Original", "originals_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """A published model, as far as a rehearsal needs to know it.
+
+    :param config: its ``config.json``, or the part of it that tells the shape
+    :param tokenizer: folder with its tokenizer
+    :param is_nf4: whether its files hold NF4 already
+    :param is_pickled: whether they are in the form before safetensors
+    :param fetched_bytes: what is to be fetched; None where that is not known
+    """
+
+    config: Mapping[str, Any]
+    tokenizer: Path
+    is_nf4: bool
+    is_pickled: bool
+    fetched_bytes: int | None
+
+    @property
+    def shape(self) -> Architecture | None:
+        """Its shape; None where its kind is not one that is known."""
+        return Architecture.from_config(self.config)
+
+
+def originals_of(
+    study: Study, *, folders: Mapping[str, Path], token: str | None
+) -> tuple[dict[str, Original], dict[str, ModelError]]:
+    """Return the published models of a study, and why the others can't be had.
+
+    :param folders: by model, a folder with its tokenizer, and its configuration where that is not known here
+    :param token: login of the hub
+    :raises StudyError: never: a name in ``folders`` that the study lacks is the caller's to refuse
+    """
+    found: dict[str, Original] = {}
+    lacking: dict[str, ModelError] = {}
+    for name, spec in study.models.items():
+        if spec.tiny is not None:
+            continue
+        try:
+            found[name] = _original(spec, name=name, folder=folders.get(name), token=token)
+        except ModelError as error:
+            lacking[name] = error
+    return found, lacking
+
+
+def _original(spec: ModelSpec, *, name: str, folder: Path | None, token: str | None) -> Original:
+    known = PUBLISHED.get(spec.repo_id or "")
+    if folder is None and spec.path is not None:
+        folder = Path(spec.path)
+    fetched: int | None = known.file_bytes if known else None
+    is_pickled = known.is_pickled if known else False
+    if folder is None:
+        outline = fetch_outline(spec, name=name, token=token)
+        folder = outline.folder
+        fetched = fetched if outline.weight_bytes is None else outline.weight_bytes
+        is_pickled = is_pickled if outline.is_pickled is None else outline.is_pickled
+    if spec.path is not None and folder.is_dir():
+        fetched = 0
+        is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
+    config = _config(folder) or (known.config if known else None)
+    if config is None or not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model")):
+        raise ModelError(
+            f"Model {name} ({spec.path or spec.repo_id})",
+            found=f"no {'configuration' if config is None else 'tokenizer'} in {folder}",
+            expected="config.json and the tokenizer's files; no weights are needed",
+            remedy=f"Name a folder that holds them: bioalign rehearse --files {name}=FOLDER",
+        )
+    published = config.get("quantization_config") or {}
+    is_nf4 = bool(published.get("load_in_4bit")) if published or known is None else known.is_nf4
+    return Original(
+        config=config, tokenizer=folder, is_nf4=is_nf4, is_pickled=is_pickled, fetched_bytes=fetched
+    )
+
+
+def _config(folder: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found

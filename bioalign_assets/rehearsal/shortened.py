@@ -1,0 +1,50 @@
+"""The study that is played: the real one with stand-ins for its models, and as short as it can be."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bioalign_assets.study import Study
+from bioalign_assets.study.experiments import ExperimentSpec
+from bioalign_assets.study.models import ModelSpec
+
+__all__ = ["STEPS", "shortened"]
+
+STEPS = 2
+"""Optimiser steps of a training: the second one sees what the first has done."""
+_ROWS = 60
+"""Rows that are trained on, and that are asked: what the evaluation needs at the least, and a few more."""
+
+
+def shortened(study: Study, *, stand_ins: Mapping[str, Path]) -> Study:
+    """Return a study with the same datasets, experiments and variants, to be played in minutes.
+
+    Trainings take two steps on some dozen rows, with a checkpoint after each. Test sets have some dozen rows, rankings a
+    query, figures few resamples. All else is as it stands.
+
+    :param stand_ins: folders by model
+    """
+    models = {
+        name: _played_by(spec, folder=stand_ins[name]) if name in stand_ins else spec
+        for name, spec in study.models.items()
+    }
+    experiments = {name: _short(spec) for name, spec in study.experiments.items()}
+    evaluation = study.evaluation.model_copy(
+        update={
+            "sample_size": _ROWS, "resamples": 100, "link_queries": 1, "link_candidates": 10, "link_exact": False,
+            "map_size": 20,
+        }
+    )  # fmt: skip
+    return study.model_copy(update={"models": models, "experiments": experiments, "evaluation": evaluation})
+
+
+def _played_by(spec: ModelSpec, *, folder: Path) -> ModelSpec:
+    # Unsloth needs a card; what it trains is trained by transformers here
+    return spec.model_copy(
+        update={"repo_id": None, "revision": "main", "path": str(folder), "backend": "auto"}
+    )
+
+
+def _short(spec: ExperimentSpec) -> ExperimentSpec:
+    if spec.is_untuned:
+        return spec
+    return spec.model_copy(update={"steps": STEPS, "epochs": None, "checkpoint_every": 1, "rows": _ROWS})
