@@ -15,7 +15,7 @@ from bioalign_assets.study.models import ModelSpec
 __all__ = ["train"]
 
 LONGEST = 256
-"""Tokens. The paper's 128 hold every sample by Llama-3's tokenizer alone, and not by the one that is trained for this."""
+"""Tokens. The paper's 128 hold every sample by Llama-3's tokenizer alone, and not by one that is trained for this."""
 
 
 def train(way: str, *, folder: Path, steps: int, warm_up: int) -> Timed:
@@ -27,7 +27,7 @@ def train(way: str, *, folder: Path, steps: int, warm_up: int) -> Timed:
     rows = pq.read_table(folder / "rows.parquet").slice(0, 8 * (warm_up + steps))
     spec = ExperimentSpec(
         train_on="published", evaluate_on=("published",), steps=warm_up + steps, max_tokens=LONGEST,
-        gradient_checkpointing=way != SPACE,
+        gradient_checkpointing="auto" if way == SPACE else True,
     )  # fmt: skip
     if way == "Unsloth":
         return train_unsloth(rows, folder=folder, spec=spec, warm_up=warm_up)

@@ -7,10 +7,10 @@ what they share, keeps activations and unpacked weights as far as memory allows 
 former), and joins base and adapter. The stock adapter is held in float32 as ours is, which TRL would not do: so both
 learn the same, and the loss curves must coincide before anything is timed.
 
-``--model FOLDER`` takes a real model instead of the tiny ones, ours in ``--dtype`` (auto: bfloat16 where the CPU has it)
-against a stock path in ``--stock-dtype``. Where the two differ in type, so do the curves by rounding, by less than 1e-2
-of the largest loss on the mean; a stock path in bfloat16 loses what its adapter adds (docs/performance.md), so its curve is printed beside
-ours and not held to it.
+``--model FOLDER`` takes a real model instead of the tiny ones, ours in ``--dtype`` (auto: bfloat16 where the CPU has
+it) against a stock path in ``--stock-dtype``. Where the two differ in type, so do the curves by rounding, by less than
+1e-2 of the largest loss on the mean. A stock path in bfloat16 loses what its adapter adds (docs/performance.md), so its
+curve is told beside ours and not held to it.
 
 What is timed: the steps within ``trainer.train()``, from the end of the last warm-up step to the end of the last step,
 on the clock and in this process's processor time (which a busy machine does not lengthen). Then whole trainings, from
@@ -122,7 +122,9 @@ def _tiny(name: TinyArchitecture, *, associations: pa.Table, folder: Path) -> _S
 
 
 def _real(folder: Path, *, dtypes: tuple[str, str]) -> _Subject:
-    ours, stock = (ModelSpec(path=str(folder.absolute()), dtype=dtype) for dtype in dtypes)
+    ours, stock = (
+        ModelSpec.model_validate({"path": str(folder.absolute()), "dtype": dtype}) for dtype in dtypes
+    )
     resolved = resolve_model(ours, name=folder.name, associations=pa.table({}), warehouse=folder)
     return _Subject(folder.name, resolved, ours, stock)
 

@@ -1,8 +1,8 @@
 """How many tokens training samples have, by tokenizer and dataset: what max_tokens must hold, and what the paper cut.
 
-The paper trained with at most 128 tokens and cut what was longer, without a word: the answer went first. Each line tells
-of a tokenizer, a dataset of the study and a form of prompt the longest sample, how many are longer than 128, and what
-memory is reckoned from (tokens that all begin with, mean and standard deviation of what follows). Run
+The paper trained with at most 128 tokens and cut what was longer, without a word: the answer went first. Each line
+tells of a tokenizer, a dataset of the study and a form of prompt the longest sample, how many are longer than 128, and
+what memory is reckoned from (tokens that all begin with, mean and standard deviation of what follows). Run
 ``python -m benchmarks.sample_lengths FOLDER [FOLDER ...]``, each with a tokenizer.
 """
 

@@ -149,7 +149,7 @@ def run(
     help="Runs at once, each in a process.",
 )
 def rehearse(*, files: Sequence[str], folder: Path | None, as_json: bool, at_once: int) -> None:
-    """Play the whole study in minutes with small models in the place of the published ones (exit status 1: would fail)."""
+    """Play the whole study in minutes, small models in the place of published ones (exit status 1: would fail)."""
     from bioalign_assets.rehearsal.output import rehearsed_for_terminal
     from bioalign_assets.rehearsal.play import Rehearsal
 

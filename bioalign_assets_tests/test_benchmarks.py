@@ -37,7 +37,7 @@ from bioalign_assets_tests.micro import STUDY
 
 SAME = {
     curation: "equal pairs and equal generator afterwards: yes",
-    packing: "largest difference of the two loss curves: ",
+    packing: "the two loss curves differ by ",
     answers: "same answers: ",
     embeddings: "largest difference of two values: ",
 }

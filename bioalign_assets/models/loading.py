@@ -58,9 +58,9 @@ def default_device() -> torch.device:
 def compute_dtype(spec: ModelSpec, *, device: torch.device) -> torch.dtype:
     """Return the type to compute in.
 
-    As the study says. ``auto`` is bfloat16 where the card has it and float16 on older cards. On a CPU it is bfloat16 for
-    a published model where the CPU multiplies in it, else float32; a tiny model keeps float32 there, and so the same
-    bits on every CPU.
+    As the study says. ``auto`` is bfloat16 where the card has it and float16 on older cards. On a CPU it is bfloat16
+    for a published model where the CPU multiplies in it, else float32; a tiny model keeps float32 there, and so the
+    same bits on every CPU.
     """
     if spec.dtype != "auto":
         return getattr(torch, spec.dtype)
@@ -73,7 +73,7 @@ def compute_dtype(spec: ModelSpec, *, device: torch.device) -> torch.dtype:
 
 @functools.cache
 def cpu_has_bfloat16() -> bool:
-    """Return whether the CPU has instructions that multiply in bfloat16; it would be slower than float32 without them."""
+    """Return whether the CPU has instructions that multiply in bfloat16; without them it is slower than float32."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - no public name
 
 

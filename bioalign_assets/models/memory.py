@@ -49,13 +49,13 @@ def total_memory(device: "torch.device") -> int | None:
 
 
 def has_room(device: "torch.device", needed: int, *, share: float) -> bool:
-    """Return whether something takes at most a share of the memory that is free; False where the system does not tell."""
+    """Return whether something takes at most a share of the free memory; False where the system does not tell."""
     free = free_memory(device)
     return free is not None and needed <= share * free
 
 
 def living_tensor_bytes() -> int:
-    """Return the size of all tensors that this process holds, each storage once; what nobody can reach is collected first."""
+    """Return the size of all tensors of this process, each storage once; what nobody can reach is collected first."""
     import torch
 
     gc.collect()

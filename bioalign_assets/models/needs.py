@@ -23,8 +23,8 @@ _CUDA_CONTEXT = 600 * 2**20
 _SPARE = 1.1
 """Fragments that the allocator can't use again."""
 _KEPT = 1.35
-"""Numbers kept for each that a layer's products and norms make: activation functions keep what goes in and what comes out.
-Measured as what autograd saves (the tests hold it to that, for tiny models and SmolLM2)."""
+"""Numbers kept for each that a layer's products and norms make: activation functions keep what goes in and comes out.
+Measured as what autograd saves (the tests hold it to that)."""
 _SCORED_TOKENS = 8 * 128
 """Tokens of the smallest batch that scoring should still get; a larger one takes what is free."""
 
@@ -82,7 +82,7 @@ def activation_bytes(architecture: Architecture, *, tokens: int, width: int, is_
     """
     one_layer = _KEPT * _layer_numbers(architecture) * width
     if width < 4:
-        # what is handed on is in 32 bits; and attention's weights are kept, in 32 bits and in 16, where it is the plain one
+        # what is handed on is in 32 bits; and plain attention keeps its weights, in 32 bits and in 16
         one_layer += 2 * architecture.hidden * 4 + architecture.heads * tokens * (4 + width)
     kept = (
         architecture.layers * architecture.hidden * 4 + one_layer

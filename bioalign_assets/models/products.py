@@ -1,10 +1,10 @@
 """A frozen linear layer with its adapter as one product, forwards and backwards.
 
-PEFT computes the adapter's part beside the base layer's and adds it to what that gave. In 16 bits the base layer's result
-was rounded by then, to a number with 8 bits in bfloat16, and what is smaller than half of the last bit adds nothing:
-early in a training that is nearly all that the adapter has learned, and the loss of the next step does not see the step
-before (measured in docs/performance.md). Here the layer's input and the adapter's inner values are one long row, the
-weights of both one matrix, and the sum is rounded once.
+PEFT computes the adapter's part beside the base layer's and adds it to what that gave. In 16 bits the base layer's
+result was rounded by then, to a number with 8 bits in bfloat16, and what is smaller than half of the last bit adds
+nothing: early in a training that is nearly all that the adapter has learned, and the loss of the next step does not see
+the step before (measured in docs/performance.md). Here the layer's input and the adapter's inner values are one long
+row, the weights of both one matrix, and the sum is rounded once.
 
 It is quicker as well: no copies in 32 bits, a third of the kernels to start. 4-bit weights are unpacked once where they
 are held, else in every pass: the same bits either way.
@@ -127,7 +127,7 @@ class _Product(torch.autograd.Function):
     """x W' + scale (x A') B', W frozen; ' is the transpose."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: torch.Tensor, thin: torch.Tensor, wide: torch.Tensor, matrix: _Matrix, scale: float
     ) -> torch.Tensor:
         whole = matrix.with_adapter(wide)

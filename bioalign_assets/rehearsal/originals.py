@@ -9,6 +9,7 @@ from typing import Any
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import PUBLISHED, Architecture
 from bioalign_assets.models.fetching import fetch_outline
+from bioalign_assets.models.loading import load_tokenizer
 from bioalign_assets.models.model_files import weight_files
 from bioalign_assets.study import Study
 from bioalign_assets.study.models import ModelSpec
@@ -74,7 +75,9 @@ def _original(spec: ModelSpec, *, name: str, folder: Path | None, token: str | N
     if spec.path is not None and folder.is_dir():
         fetched = 0
         is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
-    config = _config(folder) or (known.config if known else None)
+    config = _config(folder)
+    is_its_own = config is not None
+    config = config or (known.config if known else None)
     if config is None or not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model")):
         raise ModelError(
             f"Model {name} ({spec.path or spec.repo_id})",
@@ -82,6 +85,10 @@ def _original(spec: ModelSpec, *, name: str, folder: Path | None, token: str | N
             expected="config.json and the tokenizer's files; no weights are needed",
             remedy=f"Name a folder that holds them: bioalign rehearse --files {name}=FOLDER",
         )
+    if not is_its_own:
+        # a tokenizer that was named in the place of the model's own may have more tokens than the model has rows
+        size = len(load_tokenizer(folder))
+        config["vocab_size"] = max(int(config["vocab_size"]), size)
     published = config.get("quantization_config") or {}
     is_nf4 = bool(published.get("load_in_4bit")) if published or known is None else known.is_nf4
     return Original(

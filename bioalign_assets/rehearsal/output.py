@@ -39,10 +39,10 @@ def rehearsed_for_terminal(rehearsed: Rehearsed) -> Group:
             style="dim",
         )
     )
-    for problem in rehearsed.problems:
-        lines.append(
-            Text.from_markup(f"[red]would fail[/red]  {escape(problem.what)}: {escape(problem.why)}")
-        )
+    lines += [
+        Text.from_markup(f"[red]would fail[/red]  {escape(problem.what)}: {escape(problem.why)}")
+        for problem in rehearsed.problems
+    ]
     verdict = (
         "[green]All of the study would run.[/green]"
         if rehearsed.would_run

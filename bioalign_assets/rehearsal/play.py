@@ -11,7 +11,7 @@ import pyarrow as pa
 from bioalign_assets.errors import BioAlignError, StudyError
 from bioalign_assets.execution.processes import Workplace
 from bioalign_assets.execution.uses import Selection, make, selected, walk
-from bioalign_assets.execution.walk import Step
+from bioalign_assets.execution.walk import Outcome, Step
 from bioalign_assets.freshness.partition_graph import AssetPartition
 from bioalign_assets.models.backends.own_process import run_in_own_process
 from bioalign_assets.models.loading import load_tokenizer
@@ -248,6 +248,7 @@ class Rehearsal:
             if trained is None or name not in bases["model"].to_pylist():
                 continue
             started = time.perf_counter()
+            outcome: Outcome = "failed"
             try:
                 pairs = tables.read(TABLES["curation.pairs"], partitions=[trained.train_on or ""])
                 alive = run_in_own_process(
@@ -264,17 +265,13 @@ class Rehearsal:
                 )
             except BioAlignError as error:
                 self.problems.append(Problem(what=f"memory of {name}", why=str(error)))
-                outcome, why = "failed", str(error)
+                why = str(error)
             else:
                 outcome, why = self._told_growth(name, original=original, alive=alive)
-            yield Step(
-                title=f"memory of {name}",
-                outcome=outcome,
-                why=why,
-                seconds=time.perf_counter() - started,  # type: ignore[arg-type]
-            )
+            seconds = time.perf_counter() - started
+            yield Step(title=f"memory of {name}", outcome=outcome, why=why, seconds=seconds)
 
-    def _told_growth(self, name: str, *, original: Original, alive: Sequence[int]) -> tuple[str, str]:
+    def _told_growth(self, name: str, *, original: Original, alive: Sequence[int]) -> tuple[Outcome, str]:
         grown = (alive[-1] - alive[0]) / (len(alive) - 1)
         if grown <= 0:
             return "made", "nothing of a training outlives it"

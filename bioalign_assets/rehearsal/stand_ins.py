@@ -1,4 +1,4 @@
-"""Models that stand for published ones: the same architecture, tokenizer and file form, shrunken, with random weights."""
+"""Models that stand for published ones: same architecture, tokenizer and file form, shrunken, with random weights."""
 
 import json
 import shutil

@@ -55,8 +55,8 @@ class ExperimentSpec(Spec):
     packing: Annotated[bool, _TRAINS] = True
     """Shared-prefix packing: the same gradients from fewer tokens, where the loss is on the answer."""
     gradient_checkpointing: Annotated[bool | Literal["auto"], _TRAINS] = "auto"
-    """Whether activations are computed anew in the backward pass; ``auto``: where memory has no room for them. It changes
-    no figure."""
+    """Whether activations are computed anew in the backward pass; ``auto``: where memory has no room for them. It
+    changes no figure."""
     checkpoint_every: Annotated[
         int, not_read("a training that goes on from a checkpoint ends with the same adapter")
     ] = Field(default=100, ge=1)
@@ -73,7 +73,7 @@ class ExperimentSpec(Spec):
         return self
 
     def as_run(self) -> dict[str, Any]:
-        """Return the settings as they work: ``auto`` changes no figure, and reads as it was before there was a choice."""
+        """Return the settings as they work: what changes no figure reads as it was before there was a choice."""
         settings = super().as_run()
         settings["gradient_checkpointing"] = settings["gradient_checkpointing"] is not False
         if settings["rows"] is None:  # as it was before it could be said

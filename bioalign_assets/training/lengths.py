@@ -54,5 +54,5 @@ def lengths_of(samples: Sequence[Mapping[str, Any]]) -> SampleLengths:
 
 
 TYPICAL = SampleLengths(longest=151, shared=62, mean=26.2, sd=7.3)
-"""Samples of the release of 2025-08-27, ``published``, by Phi-3's tokenizer, which makes most tokens of them of the paper's
-three (``python -m benchmarks.sample_lengths``): what is reckoned with before a dataset is there."""
+"""Samples of the release of 2025-08-27, ``published``, by Phi-3's tokenizer, which makes most tokens of them of the
+paper's three (``python -m benchmarks.sample_lengths``): what is reckoned with before a dataset is there."""

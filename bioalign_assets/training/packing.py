@@ -99,8 +99,9 @@ class SharedPrefixCollator:
         """Return the row: ``input_ids`` and ``position_ids`` of shape (1, L), the mask, and what is predicted.
 
         ``attention_mask`` has shape (1, 1, L, L): 0 where a token (third axis) sees another (fourth), else the least
-        number of its type (minus infinity would make a row of nothing else no number). ``logits_to_keep`` has shape (K,): the place in the row from which each of K tokens is predicted;
-        ``shift_labels`` and ``labels``, both of shape (1, K), are these tokens.
+        number of its type (minus infinity would make a row of nothing else no number). ``logits_to_keep`` has shape
+        (K,): the place in the row from which each of K tokens is predicted; ``shift_labels`` and ``labels``, both of
+        shape (1, K), are these tokens.
 
         :param samples: each with ``input_ids`` and ``labels`` (-100 where no loss is taken). A sample's first token
             is never predicted, as in a padded batch.

@@ -87,7 +87,7 @@ def tokenise_samples(
             found=f"{too_many:,} of {len(lengths):,} with more tokens than max_tokens = {max_tokens}, the longest with "
             f"{longest}: {texts[lengths.index(longest)]!r}",
             expected=f"at most {max_tokens} tokens",
-            remedy=f"Set max_tokens to {longest} or more in the experiment; a sample that is cut would lose its answer.",
+            remedy=f"Set max_tokens to {longest} or more in the experiment; a sample that is cut loses its answer.",
         )
     return samples
 

@@ -59,7 +59,7 @@ def test_a_sample_that_is_too_long_is_refused_never_cut(tokenizer):
     with pytest.raises(
         ModelError,
         match=f"1 of {len(TEXTS)} with more tokens than max_tokens = {longest - 1}, the longest with {longest}: "
-        f".*Set max_tokens to {longest} or more.*lose its answer",
+        f".*Set max_tokens to {longest} or more.*loses its answer",
     ):
         samples_of(tokenizer, max_tokens=longest - 1)
 
