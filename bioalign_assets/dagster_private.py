@@ -51,6 +51,7 @@ __all__ = [
     "runs_with_slots",
     "unfinished_attempts",
     "unpartitioned_attempt",
+    "widen_pool",
 ]
 
 STORAGE_METHODS: Mapping[str, Mapping[str, str]] = {
@@ -169,3 +170,8 @@ def limit_pool(instance: dg.DagsterInstance, pool: str, *, to: int) -> None:
     has_default = instance.get_concurrency_config().pool_config.default_pool_limit is not None
     if not has_default and pool not in {limit.name for limit in storage.get_pool_limits()}:
         storage.set_concurrency_slots(pool, to)
+
+
+def widen_pool(instance: dg.DagsterInstance, pool: str, *, to: int) -> None:
+    """Let a pool hold so many at once, whatever its limit was."""
+    instance.event_log_storage.set_concurrency_slots(pool, to)

@@ -10,6 +10,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from bioalign_assets.ctd.checks import known_sighting
+from bioalign_assets.dagster_private import widen_pool
 from bioalign_assets.errors import StudyError, WarehouseError
 from bioalign_assets.execution.instance import open_instance, see_that_it_belongs
 from bioalign_assets.execution.killed_runs import mend_killed_runs
@@ -210,7 +211,7 @@ def walk(workplace: Workplace, *, at_once: int | None, slots: int = 1) -> Iterat
     with ExitStack() as stack:
         instance = stack.enter_context(working_alone(study, settings=settings))
         if slots > 1:
-            instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, slots)
+            widen_pool(instance, TRAINING_POOL, to=slots)
         defs = workplace.build(settings=settings, study=study)
         at_once = at_once or runs_at_once(study)
         executes: Executes

@@ -67,7 +67,9 @@ def test_a_folder_is_used_where_it_lies_and_loads_like_the_model_that_it_holds(f
     assert (found.origin, found.path) == (str(folder), str(folder))
     assert not (tmp_path / "warehouse").exists()
     assert ResolvedModel.from_table(found.to_table(), model="mine") == found
-    loaded = load_base(found, spec=ModelSpec(path=str(folder)), warehouse=tmp_path / "warehouse")
+    loaded = load_base(
+        found, spec=ModelSpec(path=str(folder), dtype="float32"), warehouse=tmp_path / "warehouse"
+    )
     texts = tiny_models.statements(4)
     expected = embed(texts, loaded=tiny_models.load("llama"), batch_size=4)
     assert (embed(texts, loaded=loaded, batch_size=4) == expected).all()

@@ -167,7 +167,7 @@ CHANGED = {
     "train_on": "e", "rank": 8, "alpha": 8, "dropout": 0.1, "targets": ("q_proj",), "steps": 6, "learning_rate": 1e-3,
     "warmup_steps": 0, "weight_decay": 0.0, "schedule": "cosine", "optimiser": "adamw_torch", "batch_size": 4,
     "accumulation": 2, "max_tokens": 256, "loss": "full", "gradient_checkpointing": False, "seed": 1,
-    "prompts": "varied", "packing": False,
+    "prompts": "varied", "packing": False, "rows": 24,
 }  # fmt: skip
 NOT_TRAINED_WITH = {"evaluate_on": ("d", "e"), "models": ("m",), "in_demo": False, "checkpoint_every": 7}
 
