@@ -3,7 +3,7 @@
 Unsloth rewrites transformers, trl and peft when it is imported, wants to be imported before them, and from then on
 every model of the process runs through what it rewrote. So it trains in a process of its own (``own_process``), whose
 first import it is. What it trained is run by transformers: adapters are PEFT's, and answers and embeddings of all
-models then come from one code path. Not run on a card yet: written from the source of Unsloth 2026.10.9.
+models then come from one code path. Not run on a card yet; on a CPU 2026.10.9 gives the losses of transformers.
 """
 
 import importlib
