@@ -44,7 +44,7 @@ from bioalign_assets.study.models import ModelSpec, TinyArchitecture
 from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.training.samples import training_rows
 
-__all__ = ["main"]
+__all__ = ["main", "real_model"]
 
 NAMES = ("packed", "stock TRL")
 
@@ -122,11 +122,14 @@ def _tiny(name: TinyArchitecture, *, associations: pa.Table, folder: Path) -> _S
 
 
 def _real(folder: Path, *, dtypes: tuple[str, str]) -> _Subject:
-    ours, stock = (
-        ModelSpec.model_validate({"path": str(folder.absolute()), "dtype": dtype}) for dtype in dtypes
-    )
-    resolved = resolve_model(ours, name=folder.name, associations=pa.table({}), warehouse=folder)
+    (resolved, ours), (_, stock) = (real_model(folder, dtype=dtype) for dtype in dtypes)
     return _Subject(folder.name, resolved, ours, stock)
+
+
+def real_model(folder: Path, *, dtype: str) -> tuple[ResolvedModel, ModelSpec]:
+    """Return the model in a folder, to compute in a type, and what a study file would say of it."""
+    spec = ModelSpec.model_validate({"path": str(folder.absolute()), "dtype": dtype})
+    return resolve_model(spec, name=folder.name, associations=pa.table({}), warehouse=folder), spec
 
 
 def _compare(

@@ -24,15 +24,19 @@ from benchmarks import (
     intervals,
     packing,
     pooling,
+    sixteen_bits,
 )
 from benchmarks.baselines import KINDS
 from benchmarks.random_nf4 import save_random_model
 from benchmarks.side_by_side import machine, side_by_side
 from benchmarks.ways import StepClock
+from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.evaluation.metrics import FAMILIES
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.study.source import DemoRelease
+from bioalign_assets_tests import tiny_models
 from bioalign_assets_tests.micro import STUDY
 
 SAME = {
@@ -72,6 +76,18 @@ def test_baselines_give_a_table_of_every_kind_of_dataset(capsys):
     assert {row[2] for row in rows[2:]} == set(BASELINES)
     for row in rows[2:]:
         assert re.fullmatch(r"0\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row[3]), row
+
+
+def test_what_moves_in_sixteen_bits_is_told(tmp_path, capsys):
+    release = tmp_path / "demo.csv"
+    write_demo_release(release, spec=DemoRelease())
+    folder = tiny_models.resolved("llama").folder(warehouse=tiny_models.warehouse())
+    sixteen_bits.main(["--source", str(release), "--model", str(folder), "--rows", "20", "--steps", "2"])
+    printed = capsys.readouterr().out
+    cosine = float(re.search(r"cosine with the same in float32 (\S+)", printed)[1])
+    assert 0.99 < cosine < 1
+    apart = float(re.search(r"apart by (\S+) on the mean", printed)[1])
+    assert 0 < apart < 0.1
 
 
 TINY = ["--tiny", "--steps", "1", "--warm-up", "1", "--source", "synthetic"]

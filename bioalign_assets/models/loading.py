@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import pickle
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
     :raises ModelError: if its files are gone or can't be loaded
     """
     folder = resolved.folder(warehouse=warehouse)
-    if spec.tiny is not None:
-        disable_progress_bar()  # a bar for four megabytes is noise
+    if spec.tiny is not None or not sys.stderr.isatty():
+        disable_progress_bar()  # a bar for four megabytes is noise, and so is any in the log of a step
     device = default_device()
     dtype = compute_dtype(spec, device=device)
     try:

@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.model_files import FILES
@@ -95,6 +96,7 @@ def _shrunken(original: Original) -> PreTrainedConfig:
 
 def _save(model: PreTrainedModel, *, folder: Path, original: Original) -> None:
     size = sum(p.numel() * p.element_size() for p in model.parameters())
+    disable_progress_bar()  # a bar for a few megabytes is noise
     if original.is_nf4:
         model.save_pretrained(folder)
         quantised = AutoModelForCausalLM.from_pretrained(
