@@ -157,7 +157,7 @@ def rehearse(*, files: Sequence[str], folder: Path | None, as_json: bool, at_onc
     workplace = _workplace(adopt=False)
     own = workplace.settings.warehouse
     place = folder.expanduser().absolute() if folder else own.with_name(f"{own.name}-rehearsal")
-    if place == own:
+    if place.resolve() == own.resolve():
         raise click.UsageError("--warehouse must be another folder than BIOALIGN_WAREHOUSE.")
     console = _console()
     rehearsal = Rehearsal(

@@ -1,21 +1,19 @@
 """What each model of a study needs: to be fetched, to be trained, to be asked."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bioalign_assets.doctor.machine import Machine
 from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
 from bioalign_assets.models.fetching import cached
+from bioalign_assets.models.loading import cpu_has_bfloat16
 from bioalign_assets.models.model_files import gguf_lacks
 from bioalign_assets.models.needs import gigabytes, scoring_bytes, training_bytes
-from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.resolved import recorded_models
 from bioalign_assets.study import Study
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.on_base import training_load
-from bioalign_assets.warehouse.schemas import TABLES
-from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["ModelNeeds", "model_needs", "obstacles"]
 
@@ -59,7 +57,7 @@ def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNe
 
     :param on_card: whether there is a CUDA card. What a model too large for a CPU needs is told for one in any case
     """
-    rows = _recorded(warehouse)
+    rows = recorded_models(warehouse)
     found = []
     for name, spec in study.models.items():
         row = rows.get(name)
@@ -173,7 +171,7 @@ def _memory(
 def _width(spec: ModelSpec, *, on_card: bool) -> int:
     """Return the bytes of a number in the type that the model computes in (``models.loading.compute_dtype``)."""
     if spec.dtype == "auto":
-        return 2 if on_card else 4
+        return 2 if on_card or (spec.tiny is None and cpu_has_bfloat16()) else 4
     return 4 if spec.dtype == "float32" else 2
 
 
@@ -182,12 +180,3 @@ def _shape(folder: Path) -> Architecture | None:
         return Architecture.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-def _recorded(warehouse: Path) -> Mapping[str, ResolvedModel]:
-    """Return the rows of ``models.base``; none where there is no such table (looking makes none)."""
-    tables, schema = Tables(warehouse), TABLES["models.base"]
-    if not tables.folder(schema).is_dir():
-        return {}
-    rows = tables.read(schema)
-    return {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}

@@ -194,15 +194,20 @@ def _execute(planned: PlannedRun) -> str:
         raise
     except KeyboardInterrupt:
         os._exit(1)  # the caller told it to end, and its run's end is on record
-    except Exception:  # noqa: BLE001 - the walk raises it
-        # as text: not every exception survives the way between processes
-        raise RuntimeError(f"{planned.title}:\n{traceback.format_exc()}") from None
+    except Exception as error:  # noqa: BLE001 - of a library, of a card, or ours: it ends this run and no other
+        traceback.print_exc()
+        raise BioAlignError(
+            planned.title,
+            found=f"an error that nobody foresaw: {type(error).__name__}: {' '.join(str(error).split())}",
+            expected="a run that ends",
+            remedy="Where it came from stands above, and in the events of the run.",
+        ) from None  # fmt: skip - not every exception survives the way between processes
 
 
 def failure_of(done: "Future[Any]", *, planned: PlannedRun) -> BioAlignError | None:
     """Return what a run failed with; None if it succeeded.
 
-    :raises BaseException: an error of programming, as it is
+    :raises BaseException: of a run in this process, an error of programming, as it is
     """
     error = done.exception()
     if error is None or isinstance(error, BioAlignError):

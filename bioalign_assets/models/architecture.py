@@ -74,15 +74,14 @@ class Architecture:
         """Number of parameters."""
         return self.linear_parameters + self.other_parameters
 
-    def weight_bytes(self, *, is_nf4: bool, width: float, other_width: float | None = None) -> int:
+    def weight_bytes(self, *, is_nf4: bool, width: float) -> int:
         """Return the size of the weights, in memory or in a file.
 
         :param is_nf4: whether the linear layers are in NF4; in ``width`` otherwise
         :param width: bytes of a weight that is not quantised
-        :param other_width: the same for embedding, output layer and norms, where it differs
         """
         linear = self.linear_parameters * (NF4_BYTES if is_nf4 else width)
-        return round(linear + self.other_parameters * (width if other_width is None else other_width))
+        return round(linear + self.other_parameters * width)
 
     def lora_parameters(self, *, rank: int, targets: tuple[str, ...]) -> int:
         """Return the number of parameters of an adapter (fused layers have fewer: an upper bound there)."""

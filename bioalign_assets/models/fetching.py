@@ -24,9 +24,9 @@ from bioalign_assets.models.model_files import FILES, PICKLED, model_error, weig
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["Outline", "cache_folder", "cached", "fetch", "fetch_outline", "free_disk"]
+__all__ = ["SPARE_DISK", "Outline", "cache_folder", "cached", "fetch", "fetch_outline", "free_disk"]
 
-_SPARE_DISK = 100 * 2**20
+SPARE_DISK = 100 * 2**20
 """What a machine should still have on the disk after a download."""
 
 
@@ -108,6 +108,7 @@ def fetch_outline(spec: ModelSpec, *, name: str, token: str | None = None) -> Ou
             if isinstance(error, RevisionNotFoundError):
                 raise
             return Outline(folder=_from_cache(wanted, error=error, files=wanted["allow_patterns"]))
+        _refuse_other_forms(listed, wanted=wanted | {"token": token}, spec=spec, name=name)
         weights = [file for file in listed if file.filename.endswith((".safetensors", ".bin"))]
         return Outline(
             folder=Path(snapshot_download(**wanted, token=token)),
@@ -195,7 +196,7 @@ def _refuse_small_disk(lacking: Sequence[Any], *, spec: ModelSpec, name: str) ->
     needed = sum(file.file_size or 0 for file in lacking)
     folder = cache_folder()
     free = free_disk(folder)
-    if needed + _SPARE_DISK > free:
+    if needed + SPARE_DISK > free:
         raise model_error(
             hub_subject(spec, name=name), found=f"{gigabytes(free)} free on the disk of {folder}",
             expected=f"{gigabytes(needed)} to fetch {len(lacking)} files",

@@ -1,14 +1,20 @@
 """A folder with a model as transformers saves it: what it holds and what is wrong with it, before it is loaded."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from bioalign_assets.models.loading import load_tokenizer
 from bioalign_assets.models.model_files import model_error, model_files, weight_files
@@ -16,7 +22,7 @@ from bioalign_assets.models.resolved import ResolvedModel, file_facts
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.warehouse.hashing import files_sha256
 
-__all__ = ["describe"]
+__all__ = ["describe", "quantisation_of", "told_tokenizer"]
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 """A tokenizer is one of these. Without any, transformers makes an empty one of some kinds, and says nothing."""
@@ -42,7 +48,8 @@ def describe(
     weights = _weights(folder, what=what, is_hub=source == "hub")
     with _told_by_transformers(what, place=place):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    quantisation = _quantisation(config, spec=spec, name=name, what=what, place=place)
+    published = getattr(config, "quantization_config", None)
+    quantisation = quantisation_of(published, spec=spec, name=name, what=what, place=place)
     with _told_by_transformers(what, place=place):
         model = _without_weights(config)
         hidden_size, layers = int(model.config.hidden_size), int(model.config.num_hidden_layers)
@@ -121,11 +128,14 @@ def _told_by_transformers(what: str, *, place: str) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-def _quantisation(
-    config: PreTrainedConfig, *, spec: ModelSpec, name: str, what: str, place: str
+def quantisation_of(
+    published: Mapping[str, Any] | None, *, spec: ModelSpec, name: str, what: str, place: str
 ) -> Literal["nf4", "none"]:
-    """Return how the weights will be held: as they are where they are in 4 bits already, else as the study says."""
-    published: dict[str, Any] | None = getattr(config, "quantization_config", None)
+    """Return how the weights will be held: as they are where they are in 4 bits already, else as the study says.
+
+    :param published: what ``config.json`` says of it
+    :raises ModelError: if they are quantised in another way
+    """
     if not published:
         return spec.quantisation
     is_nf4 = bool(published.get("load_in_4bit")) and published.get("bnb_4bit_quant_type") == "nf4"
@@ -166,7 +176,11 @@ def _refuse_cut_short(weights: list[Path], *, what: str) -> None:
             ) from error  # fmt: skip
 
 
-def _refuse_unfit_tokenizer(folder: Path, *, vocabulary: int, what: str, place: str) -> None:
+def told_tokenizer(folder: Path, *, what: str, place: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer in a folder.
+
+    :raises ModelError: if there is none, or none that can be read
+    """
     present = [name for name in _TOKENIZERS if (folder / name).is_file()]
     if not present:
         raise model_error(
@@ -174,7 +188,7 @@ def _refuse_unfit_tokenizer(folder: Path, *, vocabulary: int, what: str, place: 
             remedy=f"Name a {place} that has it beside the weights (tokenizer.save_pretrained writes it).",
         )  # fmt: skip
     try:
-        tokens = len(load_tokenizer(folder))
+        return load_tokenizer(folder)
     except Exception as error:  # the library behind it raises a bare Exception
         if present == [
             "tokenizer.model"
@@ -187,6 +201,10 @@ def _refuse_unfit_tokenizer(folder: Path, *, vocabulary: int, what: str, place: 
             what, found=f"a tokenizer that transformers can't read ({error})",
             remedy=f"Name a {place} whose tokenizer it can read, best as tokenizer.json.",
         ) from error  # fmt: skip
+
+
+def _refuse_unfit_tokenizer(folder: Path, *, vocabulary: int, what: str, place: str) -> None:
+    tokens = len(told_tokenizer(folder, what=what, place=place))
     if tokens > vocabulary:
         raise model_error(
             what,

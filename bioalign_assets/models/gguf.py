@@ -12,22 +12,22 @@ from typing import Any
 
 import torch
 import transformers
+from filelock import FileLock
 from huggingface_hub import save_torch_state_dict
 from tokenizers import Regex, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from bioalign_assets.errors import ModelError
-from bioalign_assets.models.fetching import free_disk
+from bioalign_assets.models.fetching import SPARE_DISK, free_disk
 from bioalign_assets.models.model_files import gguf_lacks, model_error
 from bioalign_assets.models.needs import gigabytes
-from bioalign_assets.warehouse.atomic import publish_directory
+from bioalign_assets.warehouse.atomic import publish_directory, remove_leftovers
 from bioalign_assets.warehouse.full_disk import is_disk_full
 
 __all__ = ["unpacked"]
 
 _DTYPE = torch.bfloat16
 """What weights are unpacked to: the type that models are published in. Rounding is half an 8-bit step at most."""
-_SPARE_DISK = 100 * 2**20
 _LLAMA_3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -58,19 +58,36 @@ def unpacked(path: Path, *, sha256: str, what: str, warehouse: Path) -> Path:
     folder = warehouse / "models" / sha256
     if folder.is_dir():
         return folder
+    lock = FileLock(folder.with_name(f".{sha256}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise _unwritable(folder, what=what, error=error) from error
+    try:
+        if folder.is_dir():
+            return folder
+        # what a killed process left of this file may be gigabytes, and room is looked for next
+        remove_leftovers(folder.parent, start=sha256, older_than_s=-1.0)
+        return _unpacked(path, folder=folder, what=what)
+    finally:
+        lock.release()
+
+
+def _unpacked(path: Path, *, folder: Path, what: str) -> Path:
     fields, needed = _header(path, what=what)
     free = free_disk(folder)
-    if needed + _SPARE_DISK > free:
+    if needed + SPARE_DISK > free:
         raise _no_room(
             folder, what=what, needed=needed, found=f"{gigabytes(free)} free on the disk of {folder.parent}"
         )
 
     def build(aside: Path) -> str:
         _unpack(path, fields=fields, to=aside, what=what)
-        return sha256
+        return folder.name
 
     try:
-        return publish_directory(warehouse / "models", build)
+        return publish_directory(folder.parent, build, start=folder.name)
     except ModelError:
         raise
     except Exception as error:
@@ -79,11 +96,15 @@ def unpacked(path: Path, *, sha256: str, what: str, warehouse: Path) -> Path:
                 folder, what=what, needed=needed, found=f"a full disk ({folder.parent})"
             ) from error
         if isinstance(error, OSError):
-            raise model_error(
-                what, found=f"a file or folder that can't be read or written ({error})",
-                expected=f"a file to read, and room in {folder.parent}", remedy="Mend what the message names.",
-            ) from error  # fmt: skip
+            raise _unwritable(folder, what=what, error=error) from error
         raise _unreadable(what, found=f"a file that transformers can't unpack ({error})") from error
+
+
+def _unwritable(folder: Path, *, what: str, error: OSError) -> ModelError:
+    return model_error(
+        what, found=f"a file or folder that can't be read or written ({error})",
+        expected=f"a file to read, and room in {folder.parent}", remedy="Mend what the message names.",
+    )  # fmt: skip
 
 
 def _header(path: Path, *, what: str) -> tuple[dict[str, Any], int]:

@@ -78,9 +78,16 @@ def cpu_has_bfloat16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - no public name
 
 
-def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
+def load_base(
+    resolved: ResolvedModel,
+    *,
+    spec: ModelSpec,
+    warehouse: Path,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> LoadedModel:
     """Return the base model with its weights held as the study says (NF4 with double quantisation, or plain).
 
+    :param tokenizer: its own, where that was loaded before; one of 128,000 tokens takes a second
     :raises ModelError: if its files are gone or can't be loaded
     """
     folder = resolved.folder(warehouse=warehouse)
@@ -101,7 +108,7 @@ def load_base(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> L
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # told below, as missing ones
         )
-        tokenizer = load_tokenizer(folder)
+        tokenizer = load_tokenizer(folder) if tokenizer is None else tokenizer
     except (OSError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise _unloadable(resolved, folder=folder, found=f"files that don't load ({error})") from error
     except RuntimeError as error:  # out of memory too, which transformers may tell as a failed conversion

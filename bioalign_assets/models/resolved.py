@@ -14,8 +14,9 @@ from bioalign_assets.models.model_files import model_error, model_files
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.warehouse.hashing import files_sha256
 from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["ResolvedModel", "file_facts"]
+__all__ = ["ResolvedModel", "file_facts", "recorded_models"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,3 +131,12 @@ def file_facts(folder: Path) -> str:
 @functools.lru_cache(maxsize=8)
 def _content(folder: Path, *, facts: str) -> str:  # noqa: ARG001 - read anew when these change
     return files_sha256(model_files(folder), root=folder)
+
+
+def recorded_models(warehouse: Path) -> dict[str, ResolvedModel]:
+    """Return the rows of ``models.base`` by name; none where there is no such table (looking makes none)."""
+    tables, schema = Tables(warehouse), TABLES["models.base"]
+    if not tables.folder(schema).is_dir():
+        return {}
+    rows = tables.read(schema)
+    return {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}

@@ -20,6 +20,8 @@ __all__ = ["RealNeeds", "lengths_over", "real_needs", "trainings_of"]
 
 _SAMPLED = 1000
 _AT_ONCE = 200
+_WHERE_THEY_MEET = 4
+"""Tokens that a statement may have more inside a prompt than alone and the prompt without it: spaces, quotes"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,24 +94,33 @@ def lengths_over(
 ) -> SampleLengths:
     """Return how long an experiment's samples are; each is looked at that could be the longest.
 
-    A statement has at most as many tokens as bytes, so those with fewer bytes than the longest found has tokens can be
-    left out; mean and spread are of rows that are spread over all.
+    A sample has at most the tokens of its statement, of what stands around it, and a few where they meet; a statement
+    has at most as many tokens as bytes. So most are left out before they are built, or before they are tokenised. Mean
+    and spread are of rows that are spread over all.
 
     :raises ModelError: if one is longer than the experiment allows
     """
-    sizes = -pc.binary_length(rows["text"].cast(pa.binary())).to_numpy()
-    order = np.argsort(sizes, kind="stable")
     whole = spec.model_copy(update={"max_tokens": 10**6})
 
-    def of(places: np.ndarray, *, limits: ExperimentSpec = whole) -> SampleLengths:
-        taken = rows.take(pa.array(places))
+    def of(taken: pa.Table, *, limits: ExperimentSpec = whole) -> SampleLengths:
         return lengths_of(experiment_samples(taken, spec=limits, tokenizer=tokenizer, model=model))
 
-    usual = of(np.linspace(0, len(rows) - 1, min(_SAMPLED, len(rows))).astype(np.int64))
-    longest, seen = usual.longest, 0
-    while seen < len(order) and -sizes[order[seen]] > longest - usual.shared:
-        part = order[seen : seen + _AT_ONCE]
-        longest, seen = max(longest, of(part).longest), seen + len(part)
+    sampled = rows.take(np.linspace(0, len(rows) - 1, min(_SAMPLED, len(rows))).astype(np.int64))
+    usual = of(sampled)
+    place = sampled.column_names.index("text")
+    shortest = sampled.set_column(place, "text", pa.repeat("x", len(sampled)))
+    around = of(shortest).longest + _WHERE_THEY_MEET
+    longest = usual.longest
+    sizes = pc.binary_length(rows["text"].cast(pa.binary()))
+    longer = rows.filter(pc.greater(sizes, longest - around))
+    if len(longer):
+        ids = tokenizer(longer["text"].to_pylist(), add_special_tokens=False)["input_ids"]
+        counts = np.array([len(each) for each in ids])
+        order = np.argsort(-counts, kind="stable")
+        seen = 0
+        while seen < len(order) and counts[order[seen]] > longest - around:
+            part = order[seen : seen + _AT_ONCE]
+            longest, seen = max(longest, of(longer.take(part)).longest), seen + len(part)
     if longest > spec.max_tokens:
-        of(np.arange(len(rows)), limits=spec)  # which tells how many, of all
+        of(rows, limits=spec)  # which tells how many, of all
     return SampleLengths(longest=longest, shared=usual.shared, mean=usual.mean, sd=usual.sd)

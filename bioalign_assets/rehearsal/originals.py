@@ -9,8 +9,10 @@ from typing import Any
 from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import PUBLISHED, Architecture
 from bioalign_assets.models.fetching import fetch_outline
+from bioalign_assets.models.folder import quantisation_of, told_tokenizer
 from bioalign_assets.models.loading import load_tokenizer
 from bioalign_assets.models.model_files import weight_files
+from bioalign_assets.models.resolved import ResolvedModel, recorded_models
 from bioalign_assets.study import Study
 from bioalign_assets.study.models import ModelSpec
 
@@ -41,58 +43,87 @@ class Original:
 
 
 def originals_of(
-    study: Study, *, folders: Mapping[str, Path], token: str | None
+    study: Study, *, warehouse: Path, folders: Mapping[str, Path], token: str | None
 ) -> tuple[dict[str, Original], dict[str, ModelError]]:
     """Return the published models of a study, and why the others can't be had.
 
+    :param warehouse: of the real study: what was taken in a model's place there, or is held, is what is meant
     :param folders: by model, a folder with its tokenizer, and its configuration where that is not known here
     :param token: login of the hub
-    :raises StudyError: never: a name in ``folders`` that the study lacks is the caller's to refuse
     """
     found: dict[str, Original] = {}
     lacking: dict[str, ModelError] = {}
+    recorded = recorded_models(warehouse)
     for name, spec in study.models.items():
         if spec.tiny is not None:
             continue
+        row = recorded.get(name)
+        held = row if row is not None and row.is_named_by(spec) else None
         try:
-            found[name] = _original(spec, name=name, folder=folders.get(name), token=token)
+            if folders.get(name) is None and held is not None:
+                found[name] = _on_record(held, spec=spec, warehouse=warehouse)
+            else:
+                found[name] = _original(spec, name=name, folder=folders.get(name), token=token)
         except ModelError as error:
             lacking[name] = error
     return found, lacking
 
 
+def _on_record(held: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> Original:
+    """Return a model that ``models.base`` of the real warehouse has."""
+    folder = held.folder(warehouse=warehouse)
+    return _whole(
+        _config(folder) or {}, folder=folder, fetched=0, spec=spec, name=held.model,
+        is_pickled=any(file.suffix == ".bin" for file in weight_files(folder)),
+    )  # fmt: skip
+
+
 def _original(spec: ModelSpec, *, name: str, folder: Path | None, token: str | None) -> Original:
     known = PUBLISHED.get(spec.repo_id or "")
-    if folder is None and spec.path is not None:
-        folder = Path(spec.path)
     fetched: int | None = known.file_bytes if known else None
     is_pickled = known.is_pickled if known else False
+    if folder is None and spec.path is not None:
+        folder = Path(spec.path)
+        if folder.is_dir():
+            fetched = 0
+            is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
     if folder is None:
         outline = fetch_outline(spec, name=name, token=token)
         folder = outline.folder
         fetched = fetched if outline.weight_bytes is None else outline.weight_bytes
         is_pickled = is_pickled if outline.is_pickled is None else outline.is_pickled
-    if spec.path is not None and folder.is_dir():
-        fetched = 0
-        is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
-    config = _config(folder)
-    is_its_own = config is not None
-    config = config or (known.config if known else None)
-    if config is None or not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model")):
+    own = _config(folder)
+    config = own or (dict(known.config) if known else None)
+    if config is None:
         raise ModelError(
             f"Model {name} ({spec.path or spec.repo_id})",
-            found=f"no {'configuration' if config is None else 'tokenizer'} in {folder}",
+            found=f"no configuration in {folder}",
             expected="config.json and the tokenizer's files; no weights are needed",
-            remedy=f"Name a folder that holds them: bioalign rehearse --files {name}=FOLDER",
+            remedy=f"Name a folder that holds them (bioalign rehearse --files {name}=FOLDER), or put the model on "
+            f"record first: bioalign models --take {name}=FOLDER_OR_FILE.",
         )
-    if not is_its_own:
+    if own is None and known is not None and known.is_nf4:
+        config["quantization_config"] = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    original = _whole(config, folder=folder, spec=spec, name=name, fetched=fetched, is_pickled=is_pickled)
+    if own is None:
         # a tokenizer that was named in the place of the model's own may have more tokens than the model has rows
-        size = len(load_tokenizer(folder))
-        config["vocab_size"] = max(int(config["vocab_size"]), size)
-    published = config.get("quantization_config") or {}
-    is_nf4 = bool(published.get("load_in_4bit")) if published or known is None else known.is_nf4
+        config["vocab_size"] = max(int(config["vocab_size"]), len(load_tokenizer(folder)))
+    return original
+
+
+def _whole(
+    config: dict[str, Any], *, folder: Path, spec: ModelSpec, name: str, fetched: int | None, is_pickled: bool
+) -> Original:
+    """Return a model, of which nothing was found that ``models.base`` would refuse.
+
+    :raises ModelError: if its tokenizer can't be read, or its weights are quantised in a way that can't be run
+    """
+    told = {"what": f"Model {name} ({spec.path or spec.repo_id})", "place": "folder"}
+    told_tokenizer(folder, **told)
+    published = config.get("quantization_config")
+    quantisation_of(published, spec=spec, name=name, **told)
     return Original(
-        config=config, tokenizer=folder, is_nf4=is_nf4, is_pickled=is_pickled, fetched_bytes=fetched
+        config=config, tokenizer=folder, is_nf4=bool(published), is_pickled=is_pickled, fetched_bytes=fetched
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bioalign_assets.errors import BioAlignError, StudyError
+from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
+from bioalign_assets.execution.instance import belonging_of, place_of_study
 from bioalign_assets.execution.processes import Workplace
 from bioalign_assets.execution.uses import Selection, make, selected, walk
 from bioalign_assets.execution.walk import Outcome, Step
@@ -122,10 +123,24 @@ class Rehearsal:
         return self.workplace.study
 
     def steps(self) -> Iterator[Step]:
-        """Play the study; give each step when it is done."""
+        """Play the study; give each step when it is done.
+
+        :raises WarehouseError: if the folder is not a rehearsal's of this study
+        """
+        on_record = f"/rehearsal of {place_of_study(self.workplace.settings.study)}"
+        belongs = belonging_of(self.folder)
+        if belongs is not None and belongs.study != on_record:
+            raise WarehouseError(
+                f"Warehouse {self.folder}", found=f"the study {belongs.study} on record for it",
+                expected="an empty folder, or that of an earlier rehearsal of the same study",
+                remedy="Name another folder with --warehouse.",
+            )  # fmt: skip
         token = self.workplace.settings.hf_token
         self._originals, lacking = originals_of(
-            self.study, folders=self.files, token=token.get_secret_value() if token else None
+            self.study,
+            warehouse=self.workplace.settings.warehouse,
+            folders=self.files,
+            token=token.get_secret_value() if token else None,
         )
         stand_ins = {}
         for name, original in self._originals.items():
@@ -136,7 +151,9 @@ class Rehearsal:
         self.problems += [Problem(what=f"model {name}", why=str(error)) for name, error in lacking.items()]
         played = Workplace(
             study=shortened(self.study, stand_ins=stand_ins),
-            settings=self.workplace.settings.model_copy(update={"warehouse": self.folder}),
+            settings=self.workplace.settings.model_copy(
+                update={"warehouse": self.folder, "study": on_record}
+            ),
             build=self.workplace.build,
         )
         self._played = played
@@ -211,26 +228,33 @@ class Rehearsal:
         for name, original in self._originals.items():
             started = time.perf_counter()
             tokenizer = load_tokenizer(original.tokenizer)
-            known: dict[tuple[Any, ...], SampleLengths] = {}
+            known: dict[tuple[Any, ...], SampleLengths | BioAlignError] = {}
             told: list[str] = []
             for experiment, spec in trainings_of(name, study=self.study).items():
                 if spec.train_on not in rows:
                     continue
                 # experiments of the same dataset and prompts have the same samples
-                key = (spec.train_on, spec.prompts, spec.prompts == "varied" and spec.seed, spec.max_tokens)
-                try:
-                    if key not in known:
+                seed = spec.seed if spec.prompts == "varied" else None
+                key = (spec.train_on, spec.prompts, seed, spec.max_tokens, spec.rows)
+                if key not in known:
+                    try:
                         known[key] = lengths_over(
-                            rows[spec.train_on], spec=spec, tokenizer=tokenizer, model=name
+                            rows[spec.train_on].slice(0, spec.rows),
+                            spec=spec,
+                            tokenizer=tokenizer,
+                            model=name,
                         )
-                    self._lengths.setdefault(name, {})[experiment] = known[key]
-                except BioAlignError as error:
-                    self._too_long.add(f"{name}@{experiment}")
-                    if str(error) not in told:
+                    except BioAlignError as error:
+                        known[key] = error
                         told.append(str(error))
                         self.problems.append(Problem(what=f"trainings of {name}", why=str(error)))
-            if known or told:
-                longest = max((each.longest for each in known.values()), default=0)
+                lengths = known[key]
+                if isinstance(lengths, SampleLengths):
+                    self._lengths.setdefault(name, {})[experiment] = lengths
+                else:
+                    self._too_long.add(f"{name}@{experiment}")
+            if known:
+                longest = max((x.longest for x in known.values() if isinstance(x, SampleLengths)), default=0)
                 yield Step(
                     title=f"samples of {name}", outcome="failed" if told else "made",
                     why="; ".join(told) or f"the longest has {longest} tokens",

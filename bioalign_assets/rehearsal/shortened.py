@@ -39,9 +39,10 @@ def shortened(study: Study, *, stand_ins: Mapping[str, Path]) -> Study:
 
 
 def _played_by(spec: ModelSpec, *, folder: Path) -> ModelSpec:
-    # Unsloth needs a card; what it trains is trained by transformers here
+    # Unsloth needs a card, and so do trainings in float16: here transformers trains, in what the CPU computes in
+    dtype = "auto" if spec.dtype == "float16" else spec.dtype
     return spec.model_copy(
-        update={"repo_id": None, "revision": "main", "path": str(folder), "backend": "auto"}
+        update={"repo_id": None, "revision": "main", "path": str(folder), "backend": "auto", "dtype": dtype}
     )
 
 

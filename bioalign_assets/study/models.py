@@ -33,7 +33,8 @@ class ModelSpec(Spec):
     role: Annotated[Literal["tuned", "benchmark"], _IS] = "tuned"
     """``tuned`` models are fine-tuned by the experiments, a ``benchmark`` model only ever runs untuned."""
     dtype: Annotated[Literal["auto", "bfloat16", "float16", "float32"], _RUNS] = "auto"
-    """Compute type; ``auto`` is bfloat16 where the card has it, float16 on older cards, float32 on a CPU."""
+    """Compute type; ``auto`` is bfloat16 where the card has it, float16 on older cards. On a CPU it is
+    bfloat16 for a published model where the CPU multiplies in it, else float32."""
     quantisation: Annotated[Literal["nf4", "none"], _IS] = "nf4"
     """How the base weights are held in memory."""
     prompt: Annotated[Literal["plain", "chat"], ReadBy(Reader.INFERENCE)] = "plain"
@@ -41,7 +42,8 @@ class ModelSpec(Spec):
     backend: Annotated[Literal["auto", "transformers", "unsloth"], ReadBy(Reader.TRAINING)] = "auto"
     """What trains the model (docs/models.md); ``auto`` is ``transformers``, on every machine."""
     attention: Annotated[Literal["auto", "sdpa", "flash_attention_2", "eager"], _RUNS] = "auto"
-    """Implementation of attention; ``auto`` is PyTorch's own (``sdpa``), the one that packed training works with."""
+    """Implementation of attention; ``auto`` is PyTorch's own (``sdpa``), and ``eager`` on a CPU in 16 bits. Packed
+    training works with these two."""
     batch_size: Annotated[int | Literal["auto"], not_read("batches change no figure")] = "auto"
     """Most statements in one forward pass when embedding and answering; ``auto``: as many as memory has room for."""
 

@@ -40,13 +40,13 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                         "experiment's settings. An untuned variant has none, and its row says so."
                     ),
                 ),
-                code_version="2",
+                code_version="3",
             ),
             "log": dg.AssetOut(
                 **asset_arguments(
                     "training.log", kinds={"pytorch"}, description="The loss curve of the training."
                 ),
-                code_version="2",
+                code_version="3",
             ),
         },
         partitions_def=partitions.variant,

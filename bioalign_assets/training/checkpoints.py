@@ -33,7 +33,7 @@ __all__ = [
     "training_key",
 ]
 
-_FORM = 1
+_FORM = 2
 """Raise it when trainings begin to go another way from the same settings: older checkpoints are not resumed then."""
 _KEPT = 2
 """Whole checkpoints that stay: the newest, and the one before in case it gets damaged."""

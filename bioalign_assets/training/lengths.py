@@ -29,12 +29,15 @@ class SampleLengths:
         """Return how many tokens a forward pass of some samples has at the most.
 
         Packed, the own tokens of n samples come to n times their mean; five standard deviations more are passed by
-        chance in fewer than one pass of a million (the sum is near normal), and never more than n of the longest.
+        chance in fewer than one pass of a million (of many samples the sum is near normal). The longest sample comes
+        for certain, with others of the mean; and n of the longest are never passed.
         """
         if not packs:
             return samples * self.longest
+        own = self.longest - self.shared
         likely = samples * self.mean + 5 * math.sqrt(samples) * self.sd
-        return self.shared + min(math.ceil(likely), samples * (self.longest - self.shared))
+        certain = own + (samples - 1) * self.mean
+        return self.shared + min(math.ceil(max(likely, certain)), samples * own)
 
 
 def lengths_of(samples: Sequence[Mapping[str, Any]]) -> SampleLengths:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from bioalign_assets.errors import ModelError
 from bioalign_assets.models.backends.choose import backend_of, refuse_absent_unsloth
 from bioalign_assets.models.backends.own_process import run_in_own_process
 from bioalign_assets.models.memory import refuse_small_device
@@ -74,7 +75,8 @@ def training_load(
     """
     packs = (
         model_spec.trained_by == "transformers"
-        and model_spec.attention in ("auto", "sdpa")
+        and model_spec.attention in ("auto", "sdpa", "eager")
+        and spec.batch_size <= MOST_SAMPLES_IN_A_ROW
         and spec.packing
         and spec.loss == "answer"
         and spec.dropout == 0
@@ -101,7 +103,7 @@ def _train(
     warehouse: Path,
     **training: Any,
 ) -> "Training":
-    from bioalign_assets.models.loading import load_tokenizer
+    from bioalign_assets.models.loading import default_device, load_tokenizer
     from bioalign_assets.models.threads import reproducible_threads
     from bioalign_assets.training.qlora import train_adapter
     from bioalign_assets.training.samples import experiment_samples
@@ -111,6 +113,8 @@ def _train(
     samples = experiment_samples(rows, spec=spec, tokenizer=tokenizer, model=resolved.model)
     load = training_load(spec, model_spec=model_spec, lengths=lengths_of(samples))
     backend = backend_of(model_spec)
+    if model_spec.dtype == "float16" and default_device().type == "cpu":
+        raise _float16_on_cpu(resolved.model)
     refuse_small_device(
         resolved, spec=model_spec, warehouse=warehouse,
         what=f"Training {resolved.model} (rank {spec.rank}, batch {spec.batch_size} x {spec.accumulation})",
@@ -121,6 +125,14 @@ def _train(
     )  # fmt: skip
     with reproducible_threads(model_spec):
         loaded = backend.for_training(
-            resolved, spec=model_spec, warehouse=warehouse, max_tokens=spec.max_tokens
+            resolved, spec=model_spec, warehouse=warehouse, max_tokens=spec.max_tokens, tokenizer=tokenizer
         )
         return train_adapter(rows, loaded=loaded, spec=spec, backend=backend, samples=samples, **training)
+
+
+def _float16_on_cpu(model: str) -> ModelError:
+    """Losses would have to be scaled, which is done on a card alone."""
+    return ModelError(
+        f"Training {model}", found='dtype = "float16" on a CPU', expected="auto, bfloat16 or float32",
+        remedy=f"Set models.{model}.dtype to auto, or train on a CUDA card.",
+    )  # fmt: skip

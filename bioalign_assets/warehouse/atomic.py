@@ -36,16 +36,17 @@ def written_aside(target: Path) -> Iterator[Path]:
         _remove(aside)
 
 
-def publish_directory(parent: Path, build: Callable[[Path], str]) -> Path:
+def publish_directory(parent: Path, build: Callable[[Path], str], *, start: str = "") -> Path:
     """Let ``build`` fill a temporary directory and rename it to the name that ``build`` returns.
 
     :param parent: folder that receives it
     :param build: fills the directory it is given and returns its final name, such as a content hash
+    :param start: what the temporary directory's name begins with, to be found among others
     :return: the published directory. If one of that name stands there already (the same content, made before
         or by another process), it is kept and the new one is dropped.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    aside = parent / f"{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
+    aside = parent / f"{start}{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
     aside.mkdir()
     try:
         target = parent / build(aside)

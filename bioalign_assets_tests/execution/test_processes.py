@@ -65,7 +65,7 @@ def test_what_the_fork_server_imports_starts_no_thread():
 
 
 def test_runs_here_and_in_processes_are_told_alike(workplace, instance):
-    """Their end, an error of ours, an error of programming, and a process that is killed in the midst of one."""
+    """Their end, an error of ours, one that nobody foresaw, and a process that is killed in the midst of one."""
     job = workplace.build(settings=workplace.settings, study=workplace.study)
     here = InThisProcess(
         job=job.resolve_implicit_global_asset_job_def(), instance=instance, study=workplace.study
@@ -78,10 +78,11 @@ def test_runs_here_and_in_processes_are_told_alike(workplace, instance):
             failed = failure_of(done[1], planned=told_to("fail"))
             assert isinstance(failed, CurationError)
             assert "told to fail" in str(failed)
-            with pytest.raises(
-                (ZeroDivisionError, RuntimeError, dg.DagsterError), match="an error of programming"
-            ):
-                failure_of(executes.submit(told_to("break")), planned=told_to("break"))
+        with pytest.raises((ZeroDivisionError, dg.DagsterError), match="an error of programming"):
+            failure_of(here.submit(told_to("break")), planned=told_to("break"))
+        broken = failure_of(there.submit(told_to("break")), planned=told_to("break"))
+        assert "an error that nobody foresaw: " in str(broken)  # it holds up nothing else
+        assert "an error of programming" in str(broken)
         assert (
             len(by(workplace, "end") | by(workplace, "fail") | by(workplace, "break")) == 3
         )  # here, and two more

@@ -13,6 +13,7 @@ from bioalign_assets.models import gguf as unpacking
 from bioalign_assets.models.base import resolve_model
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.warehouse.hashing import file_sha256
 from bioalign_assets_tests import tiny_models
 
 gguf = pytest.importorskip("gguf", reason="the extra gguf")
@@ -40,6 +41,11 @@ def resolve(path, warehouse, *, recorded=None):
     )
 
 
+def left(folder):
+    """All but the locks by which two processes unpack one after the other."""
+    return [path for path in folder.rglob("*") if path.suffix != ".lock"]
+
+
 def told(path, warehouse):
     """What is told of a file that can't be used; nothing is left of it in the warehouse."""
     with pytest.raises(ModelError) as error:
@@ -47,7 +53,7 @@ def told(path, warehouse):
     message = str(error.value)
     assert "\n" not in message
     assert f"Model mine ({path})" in message
-    assert not [path for path in warehouse.rglob("*") if path.name not in {"models", "somebody-elses"}]
+    assert not [path for path in left(warehouse) if path.name not in {"models", "somebody-elses"}]
     return message
 
 
@@ -101,13 +107,25 @@ def test_it_is_unpacked_once_and_stays_when_the_file_is_gone(file, tmp_path, mon
         resolve(file, tmp_path)
 
 
+def test_what_a_killed_process_left_of_it_makes_room_first(file, tmp_path):
+    sha256 = file_sha256(file)
+    torn, others = (tmp_path / "models" / f"{start}0123.partial" for start in (sha256, ""))
+    torn.mkdir(parents=True)
+    others.mkdir()
+    resolve(file, tmp_path)
+    assert not torn.exists()
+    assert others.exists()  # of another model, that somebody may be unpacking
+
+
 def test_another_file_in_its_place_is_told_and_taken_when_it_is_asked_for(file, tmp_path, source):
     found = resolve(file, tmp_path)
     write_gguf(file, tiny_models.resolved("llama", pretraining_steps=tiny_models.LEARNED).folder(
         warehouse=tiny_models.warehouse()))  # fmt: skip
     with pytest.raises(ModelError, match=r"other files than when .*bioalign models --move mine"):
         resolve(file, tmp_path, recorded=found)
-    assert [path.name for path in (tmp_path / "models").iterdir()] == [found.path.removeprefix("models/")]
+    assert [path.name for path in left(tmp_path / "models") if path.is_dir()] == [
+        found.path.removeprefix("models/")
+    ]
     assert resolve(file, tmp_path).weights_sha256 != found.weights_sha256
     assert found.folder(warehouse=tmp_path).is_dir()  # what was made with it can still be asked
 

@@ -39,6 +39,17 @@ def test_the_longest_sample_is_found_though_few_are_looked_at(rows, monkeypatch,
         )
 
 
+def test_a_short_statement_in_a_long_template_is_found_too(rows, monkeypatch):
+    monkeypatch.setattr(needs, "_SAMPLED", 8)
+    spec = tiny_models.experiment(max_tokens=512, prompts="varied")
+    tokenizer = tiny_models.load("llama").tokenizer
+    for seed in range(5):
+        of_seed = spec.model_copy(update={"seed": seed})
+        found = lengths_over(rows, spec=of_seed, tokenizer=tokenizer, model="m")
+        every = lengths_of(experiment_samples(rows, spec=of_seed, tokenizer=tokenizer, model="m"))
+        assert found.longest == every.longest
+
+
 def test_needs_are_of_the_real_shape_and_of_true_lengths(tmp_path):
     study = load_study("paper")
     known = PUBLISHED[study.models["llama-3-8b"].repo_id]

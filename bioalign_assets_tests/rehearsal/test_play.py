@@ -1,13 +1,16 @@
 """A rehearsal from end to end, and the faults that it is there to find, put back."""
 
+import json
 import shutil
 
 import pytest
 from trl import SFTTrainer
 
 from bioalign_assets.definitions import build_defs
-from bioalign_assets.errors import StudyError
+from bioalign_assets.errors import StudyError, WarehouseError
+from bioalign_assets.execution.instance import see_that_it_belongs
 from bioalign_assets.execution.processes import Workplace
+from bioalign_assets.models.base import resolve_model
 from bioalign_assets.rehearsal.growth import living_after_trainings
 from bioalign_assets.rehearsal.originals import originals_of
 from bioalign_assets.rehearsal.play import Rehearsal
@@ -15,6 +18,8 @@ from bioalign_assets.rehearsal.shortened import STEPS, shortened
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.training.trainer import AdapterTrainer
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets.warehouse.tables import Tables
 from bioalign_assets_tests import tiny_models
 
 STUDY = """
@@ -66,7 +71,7 @@ def workplace(tmp_path):
 
 def test_a_study_is_played_whole_and_what_would_fail_is_told(workplace, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    rehearsal = Rehearsal(workplace=workplace, folder=tmp_path / "rehearsal", at_once=1)
+    rehearsal = Rehearsal(workplace=workplace, folder=tmp_path / "rehearsal", at_once=2)
     steps = {step.title: step for step in rehearsal.steps()}
     found = rehearsal.result()
     real, elsewhere = found.models
@@ -94,21 +99,63 @@ def test_a_folder_for_a_model_that_is_not_published_is_refused(workplace, tmp_pa
 def test_configuration_and_tokenizer_come_from_a_folder(workplace, tmp_path):
     folder = tmp_path / "given"
     folder.mkdir()
-    found, lacking = originals_of(workplace.study, folders={"elsewhere": folder}, token=None)
+    found, lacking = originals_of(
+        workplace.study, warehouse=tmp_path / "none", folders={"elsewhere": folder}, token=None
+    )
     assert set(found) == {"real"}
     assert "no configuration in" in str(lacking["elsewhere"])
     for file in (tmp_path / "model").iterdir():
         if file.suffix == ".json":
             shutil.copy(file, folder)
-    found, lacking = originals_of(workplace.study, folders={"elsewhere": folder}, token=None)
+    found, lacking = originals_of(
+        workplace.study, warehouse=tmp_path / "none", folders={"elsewhere": folder}, token=None
+    )
     assert set(found) == {"real", "elsewhere"}
     assert not lacking
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [
+        ({"quant_method": "gptq", "bits": 4}, "gptq"),
+        ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "bitsandbytes"),
+    ],
+)
+def test_what_models_base_would_refuse_is_refused(workplace, tmp_path, published, expected):
+    file = tmp_path / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": published}))
+    _, lacking = originals_of(workplace.study, warehouse=tmp_path / "none", folders={}, token=None)
+    assert f"weights that are quantised already ({expected})" in str(lacking["real"])
+    (tmp_path / "model" / "tokenizer.json").write_text("{}")
+    _, lacking = originals_of(workplace.study, warehouse=tmp_path / "none", folders={}, token=None)
+    assert "a tokenizer that transformers can't read" in str(lacking["real"])
+
+
+def test_what_was_taken_in_a_models_place_is_what_is_rehearsed(workplace, tmp_path):
+    spec = workplace.study.models["elsewhere"]
+    taken = resolve_model(
+        spec, name="elsewhere", associations=None, warehouse=tmp_path / "real", take=str(tmp_path / "model")
+    )
+    schema = TABLES["models.base"]
+    Tables(tmp_path / "real").write(taken.to_table(), schema=schema, partition="elsewhere")
+    found, lacking = originals_of(workplace.study, warehouse=tmp_path / "real", folders={}, token=None)
+    assert not lacking
+    assert found["elsewhere"].tokenizer == tmp_path / "model"
+    assert found["elsewhere"].fetched_bytes == 0
+
+
+def test_a_real_warehouse_is_not_played_in(workplace, tmp_path):
+    see_that_it_belongs(tmp_path / "warehouse", study=workplace.settings.study)
+    with pytest.raises(WarehouseError, match=r"study\.toml on record.*Name another folder"):
+        next(Rehearsal(workplace=workplace, folder=tmp_path / "warehouse").steps())
 
 
 def test_the_papers_shapes_are_known_without_a_configuration(tmp_path):
     tiny_models.load("llama").tokenizer.save_pretrained(tmp_path)
     study = load_study("paper")
-    found, lacking = originals_of(study, folders=dict.fromkeys(study.models, tmp_path), token=None)
+    found, lacking = originals_of(
+        study, warehouse=tmp_path / "none", folders=dict.fromkeys(study.models, tmp_path), token=None
+    )
     assert not lacking
     assert [found[name].is_nf4 for name in study.models] == [True, True, True, False]
     assert found["biomistral-7b"].is_pickled

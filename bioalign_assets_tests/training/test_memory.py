@@ -6,7 +6,10 @@ import weakref
 import pytest
 import torch
 
+from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.errors import ModelError
+from bioalign_assets.inference.answers import ask
+from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.models.memory import living_tensor_bytes
 from bioalign_assets.training import memory
@@ -51,6 +54,24 @@ def test_nothing_of_a_failed_training_outlives_it(tmp_path, monkeypatch):
     for _ in range(2):
         with pytest.raises(ModelError):
             trained(tmp_path)
+    assert living_tensor_bytes() == before
+
+
+def test_nothing_of_being_asked_outlives_it():
+    def asked():
+        loaded = load_base(
+            tiny_models.resolved("llama"),
+            spec=tiny_models.spec_of("llama"),
+            warehouse=tiny_models.warehouse(),
+        )
+        texts = tiny_models.statements(8)
+        ask(texts, prompt=PROMPTS["unseen"], loaded=loaded)
+        embed(texts, loaded=loaded)
+
+    asked()
+    before = living_tensor_bytes()
+    for _ in range(2):
+        asked()
     assert living_tensor_bytes() == before
 
 

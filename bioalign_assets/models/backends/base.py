@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from peft import LoraConfig
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.resolved import ResolvedModel
@@ -22,11 +22,18 @@ class Backend(Protocol):
     """Whether its forward pass is its own: it then takes no mask of packed samples, and is left as it is"""
 
     def for_training(
-        self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int
+        self,
+        resolved: ResolvedModel,
+        *,
+        spec: ModelSpec,
+        warehouse: Path,
+        max_tokens: int,
+        tokenizer: PreTrainedTokenizerBase,
     ) -> LoadedModel:
         """Return the base model, its weights held as the study says.
 
         :param max_tokens: longest sample
+        :param tokenizer: its own, which made the samples
         :raises ModelError: if its files are gone or can't be loaded
         """
 

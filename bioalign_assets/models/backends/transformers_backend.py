@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from peft import LoraConfig, get_peft_model
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from bioalign_assets.models.loading import LoadedModel, load_base
 from bioalign_assets.models.memory import refuse_to_score
@@ -23,11 +23,17 @@ class TransformersBackend:
     own_kernels = False
 
     def for_training(
-        self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int
+        self,
+        resolved: ResolvedModel,
+        *,
+        spec: ModelSpec,
+        warehouse: Path,
+        max_tokens: int,
+        tokenizer: PreTrainedTokenizerBase,
     ) -> LoadedModel:
         """Return the base model (see :class:`Backend`)."""
         del max_tokens  # nothing is laid out for a length here
-        return load_base(resolved, spec=spec, warehouse=warehouse)
+        return load_base(resolved, spec=spec, warehouse=warehouse, tokenizer=tokenizer)
 
     def for_inference(self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
         """Return the base model (see :class:`Backend`)."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from bioalign_assets.models.backends.transformers_backend import TransformersBackend
-from bioalign_assets.models.loading import LoadedModel, compute_dtype, default_device, load_tokenizer
+from bioalign_assets.models.loading import LoadedModel, compute_dtype, default_device
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.models import ModelSpec
 
@@ -29,7 +29,13 @@ class UnslothBackend:
     """Its attention takes no mask of four dimensions, and its linear layers have a product of their own"""
 
     def for_training(
-        self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path, max_tokens: int
+        self,
+        resolved: ResolvedModel,
+        *,
+        spec: ModelSpec,
+        warehouse: Path,
+        max_tokens: int,
+        tokenizer: PreTrainedTokenizerBase,
     ) -> LoadedModel:
         """Return the base model (see :class:`Backend`)."""
         folder = resolved.folder(warehouse=warehouse)
@@ -47,7 +53,7 @@ class UnslothBackend:
             local_files_only=True,  # also sends no statistics
             trust_remote_code=False,
         )
-        return LoadedModel(model=model, tokenizer=load_tokenizer(folder), device=device, dtype=dtype)
+        return LoadedModel(model=model, tokenizer=tokenizer, device=device, dtype=dtype)
 
     def for_inference(self, resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:
         """Return the base model as transformers loads it."""
