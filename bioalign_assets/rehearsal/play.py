@@ -1,5 +1,7 @@
 """A rehearsal: stand-ins are made, the shortened study is walked through, memory is watched, needs are reckoned."""
 
+import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,6 +28,7 @@ from bioalign_assets.rehearsal.stand_ins import HIDDEN, make_stand_in
 from bioalign_assets.study import Study
 from bioalign_assets.training.lengths import SampleLengths
 from bioalign_assets.training.samples import training_rows
+from bioalign_assets.warehouse.atomic import remove_leftovers
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
@@ -34,6 +37,9 @@ __all__ = ["ModelPlayed", "Problem", "Rehearsal", "Rehearsed"]
 _FEW = 16
 """Training rows whose memory is watched: two steps of the paper's batch."""
 _MEDIC = "ctd.diseases"
+_STAND_INS = "stand-ins"
+_WELL = "all-would-run.json"
+"""What a rehearsal leaves that found nothing wrong; the next one begins anew, others go on where one stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,14 +133,7 @@ class Rehearsal:
 
         :raises WarehouseError: if the folder is not a rehearsal's of this study
         """
-        on_record = f"/rehearsal of {place_of_study(self.workplace.settings.study)}"
-        belongs = belonging_of(self.folder)
-        if belongs is not None and belongs.study != on_record:
-            raise WarehouseError(
-                f"Warehouse {self.folder}", found=f"the study {belongs.study} on record for it",
-                expected="an empty folder, or that of an earlier rehearsal of the same study",
-                remedy="Name another folder with --warehouse.",
-            )  # fmt: skip
+        on_record = self.settle_folder()
         token = self.workplace.settings.hf_token
         self._originals, lacking = originals_of(
             self.study,
@@ -145,7 +144,7 @@ class Rehearsal:
         stand_ins = {}
         for name, original in self._originals.items():
             try:
-                stand_ins[name] = make_stand_in(original, name=name, parent=self.folder / "stand-ins")
+                stand_ins[name] = make_stand_in(original, name=name, parent=self.folder / _STAND_INS)
             except BioAlignError as error:
                 lacking[name] = error  # type: ignore[assignment]
         self.problems += [Problem(what=f"model {name}", why=str(error)) for name, error in lacking.items()]
@@ -169,14 +168,37 @@ class Rehearsal:
         yield from self._measure_samples()
         yield from self._watch_memory()
 
+    def settle_folder(self) -> str:
+        """Make the folder ready; return what is on record for it in the place of a study.
+
+        :raises WarehouseError: if it is not a rehearsal's of this study
+        """
+        on_record = f"/rehearsal of {place_of_study(self.workplace.settings.study)}"
+        belongs = belonging_of(self.folder)
+        if belongs is not None and belongs.study != on_record:
+            raise WarehouseError(
+                f"Warehouse {self.folder}", found=f"the study {belongs.study} on record for it",
+                expected="an empty folder, or that of an earlier rehearsal of the same study",
+                remedy="Name another folder with --warehouse.",
+            )  # fmt: skip
+        if (
+            self.folder / _WELL
+        ).exists():  # a walk would find all of it fresh, whatever libraries are there now
+            shutil.rmtree(self.folder)
+        remove_leftovers(self.folder / _STAND_INS)
+        return on_record
+
     def result(self) -> Rehearsed:
         """Return what came of it, once all steps are done."""
         bad = self._not_made() | self._too_long
-        return Rehearsed(
+        found = Rehearsed(
             models=[self._model(name, bad=bad) for name in self.study.models],
             problems=[*self.problems, *self._failures()],
             seconds=time.perf_counter() - self._started,
         )
+        if found.would_run:
+            (self.folder / _WELL).write_text(json.dumps(found.to_json()), encoding="utf-8")
+        return found
 
     def _model(self, name: str, *, bad: set[str | None]) -> ModelPlayed:
         variants = [variant.key for variant in self.study.variants if variant.model == name]

@@ -150,6 +150,18 @@ def test_a_real_warehouse_is_not_played_in(workplace, tmp_path):
         next(Rehearsal(workplace=workplace, folder=tmp_path / "warehouse").steps())
 
 
+@pytest.mark.parametrize("ended_well", [True, False])
+def test_a_rehearsal_begins_anew_after_one_that_ended_well(workplace, tmp_path, ended_well):
+    """Libraries may be others by now, which no table tells; else it goes on where the last one stopped."""
+    folder = tmp_path / "played"
+    see_that_it_belongs(folder, study=f"/rehearsal of {workplace.settings.study}")
+    (folder / "of-the-last-one").touch()
+    if ended_well:
+        (folder / "all-would-run.json").touch()
+    Rehearsal(workplace=workplace, folder=folder).settle_folder()
+    assert (folder / "of-the-last-one").exists() != ended_well
+
+
 def test_the_papers_shapes_are_known_without_a_configuration(tmp_path):
     tiny_models.load("llama").tokenizer.save_pretrained(tmp_path)
     study = load_study("paper")
