@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.gpu_qlora_way import SPACE, WAYS
-from benchmarks.ways import Timed, train_ours, train_stock, train_unsloth
+from benchmarks.gpu_qlora_way import COMPILED, SPACE, WAYS
+from benchmarks.ways import Timed, compile_layers, train_ours, train_stock, train_unsloth
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study.experiments import ExperimentSpec
@@ -27,7 +27,7 @@ def train(way: str, *, folder: Path, steps: int, warm_up: int) -> Timed:
     rows = pq.read_table(folder / "rows.parquet").slice(0, 8 * (warm_up + steps))
     spec = ExperimentSpec(
         train_on="published", evaluate_on=("published",), steps=warm_up + steps, max_tokens=LONGEST,
-        gradient_checkpointing="auto" if way == SPACE else True,
+        gradient_checkpointing="auto" if way in {SPACE, COMPILED} else True,
     )  # fmt: skip
     if way == "Unsloth":
         return train_unsloth(rows, folder=folder, spec=spec, warm_up=warm_up)
@@ -35,4 +35,6 @@ def train(way: str, *, folder: Path, steps: int, warm_up: int) -> Timed:
     loaded = load_base(resolved, spec=ModelSpec(tiny="llama"), warehouse=folder.parent)
     if way == WAYS[0]:
         return train_stock(rows, loaded=loaded, spec=spec, warm_up=warm_up)
+    if way == COMPILED:
+        compile_layers(loaded.model)
     return train_ours(rows, loaded=loaded, spec=spec, warm_up=warm_up)

@@ -14,7 +14,8 @@ from typing import Any
 __all__ = ["run_way"]
 
 SPACE = "BioAlign, packed, activations kept"
-WAYS = ("TRL, padded 2 x 4", "Unsloth", "BioAlign, packed", SPACE)
+COMPILED = "BioAlign, packed, activations kept, compiled"
+WAYS = ("TRL, padded 2 x 4", "Unsloth", "BioAlign, packed", SPACE, COMPILED)
 
 
 def run_way(way: str, *, folder: Path, steps: int, warm_up: int) -> dict[str, Any]:

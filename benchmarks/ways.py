@@ -21,6 +21,7 @@ from peft import LoraConfig
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
+    PreTrainedModel,
     PrinterCallback,
     TrainerCallback,
     set_seed,
@@ -35,7 +36,7 @@ from bioalign_assets.training.log import log_table
 from bioalign_assets.training.qlora import lora_targets, train_adapter
 from bioalign_assets.training.samples import sample_prompts, tokenise_samples
 
-__all__ = ["StepClock", "Timed", "load_stock", "train_ours", "train_stock", "train_unsloth"]
+__all__ = ["StepClock", "Timed", "compile_layers", "load_stock", "train_ours", "train_stock", "train_unsloth"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,15 @@ def train_ours(rows: pa.Table, *, loaded: LoadedModel, spec: ExperimentSpec, war
             rows, loaded=loaded, spec=spec, adapters=Path(scratch), name="benchmark", callbacks=[clock]
         )
     return clock.timed(whole_seconds=perf_counter() - started, losses=training.log["loss"].to_pylist())
+
+
+def compile_layers(model: PreTrainedModel, *, backend: str = "inductor") -> None:
+    """Let torch compile each decoder layer at its first pass, with whatever adapter is on it by then.
+
+    :param backend: of ``torch.compile``; ``inductor`` makes kernels of what stands between the products
+    """
+    for layer in model.get_decoder().layers:
+        layer.compile(dynamic=True, backend=backend)  # rows have many lengths
 
 
 def load_stock(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> LoadedModel:

@@ -29,7 +29,7 @@ from benchmarks import (
 from benchmarks.baselines import KINDS
 from benchmarks.random_nf4 import save_random_model
 from benchmarks.side_by_side import machine, side_by_side
-from benchmarks.ways import StepClock
+from benchmarks.ways import StepClock, compile_layers, train_ours
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.evaluation.metrics import FAMILIES
@@ -76,6 +76,19 @@ def test_baselines_give_a_table_of_every_kind_of_dataset(capsys):
     assert {row[2] for row in rows[2:]} == set(BASELINES)
     for row in rows[2:]:
         assert re.fullmatch(r"0\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row[3]), row
+
+
+def test_compiled_layers_learn_the_same():
+    losses = []
+    for is_compiled in (False, True):
+        loaded = tiny_models.load("llama")
+        if is_compiled:
+            compile_layers(
+                loaded.model, backend="aot_eager"
+            )  # the same graphs, without minutes of a C++ compiler
+        spec = tiny_models.experiment(steps=3)
+        losses.append(train_ours(tiny_models.training_rows(12), loaded=loaded, spec=spec, warm_up=1).losses)
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
 
 
 def test_what_moves_in_sixteen_bits_is_told(tmp_path, capsys):
