@@ -131,9 +131,22 @@ def run(
     _raise_failed(steps, what="bioalign run")
 
 
+def _paths_by_name(
+    _context: click.Context, _option: click.Parameter, given: Sequence[str]
+) -> dict[str, Path]:
+    """Return what an option such as ``--take`` names, by model; paths are relative to the folder one is in."""
+    paths: dict[str, Path] = {}
+    for each in given:
+        name, _, path = each.partition("=")
+        if not name or not path or name in paths:
+            raise click.BadParameter(f"{each}: NAME=PATH, each name once")
+        paths[name] = Path(path).expanduser().absolute()
+    return paths
+
+
 @cli.command()
 @click.option(
-    "--files", metavar="NAME=FOLDER", multiple=True,
+    "--files", metavar="NAME=FOLDER", multiple=True, callback=_paths_by_name,
     help="Take this model's tokenizer, and its config.json if there is one, from a folder; may be given several times.",
 )  # fmt: skip
 @click.option(
@@ -148,7 +161,7 @@ def run(
     type=click.IntRange(min=1),
     help="Runs at once, each in a process.",
 )
-def rehearse(*, files: Sequence[str], folder: Path | None, as_json: bool, at_once: int) -> None:
+def rehearse(*, files: Mapping[str, Path], folder: Path | None, as_json: bool, at_once: int) -> None:
     """Play the whole study in minutes, small models in the place of published ones (exit status 1: would fail)."""
     from bioalign_assets.rehearsal.output import rehearsed_for_terminal
     from bioalign_assets.rehearsal.play import Rehearsal
@@ -160,9 +173,7 @@ def rehearse(*, files: Sequence[str], folder: Path | None, as_json: bool, at_onc
     if place.resolve() == own.resolve():
         raise click.UsageError("--warehouse must be another folder than BIOALIGN_WAREHOUSE.")
     console = _console()
-    rehearsal = Rehearsal(
-        workplace=workplace, folder=place, files=dict(map(_named_folder, files)), at_once=at_once
-    )
+    rehearsal = Rehearsal(workplace=workplace, folder=place, files=files, at_once=at_once)
     told = Console(stderr=True, width=_WIDTH) if as_json else console
     told.print(f"[bold]{workplace.study.title}[/bold], rehearsed in {place}", highlight=False)
     _told(rehearsal.steps(), console=told)
@@ -271,19 +282,6 @@ def doctor(*, as_json: bool) -> None:
         Console().print(checkup_for_terminal(checkup), highlight=False)
     if not checkup.can_run:
         click.get_current_context().exit(1)
-
-
-def _paths_by_name(
-    _context: click.Context, _option: click.Parameter, given: Sequence[str]
-) -> dict[str, Path]:
-    """Return what ``--take`` names, by model; paths are relative to the folder that the command is given in."""
-    paths: dict[str, Path] = {}
-    for each in given:
-        name, _, path = each.partition("=")
-        if not name or not path or name in paths:
-            raise click.BadParameter(f"{each}: NAME=PATH, each name once")
-        paths[name] = Path(path).expanduser().absolute()
-    return paths
 
 
 @cli.command()
@@ -496,14 +494,6 @@ def docs(folder: Path, *, check: bool) -> None:
                 str(page), found="another text than the code gives", expected="the generated one",
                 remedy="Run: bioalign docs",
             )  # fmt: skip
-
-
-def _named_folder(given: str) -> tuple[str, Path]:
-    """Return name and folder of a NAME=FOLDER."""
-    name, is_given, folder = given.partition("=")
-    if not (name and is_given and folder):
-        raise click.UsageError(f"NAME=FOLDER was expected, found {given!r}.")
-    return name, Path(folder).expanduser().absolute()
 
 
 def _workplace(*, adopt: bool) -> "Workplace":

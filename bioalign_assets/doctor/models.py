@@ -1,19 +1,19 @@
 """What each model of a study needs: to be fetched, to be trained, to be asked."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from bioalign_assets.doctor.machine import Machine
 from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
 from bioalign_assets.models.fetching import cached
-from bioalign_assets.models.loading import cpu_has_bfloat16
-from bioalign_assets.models.model_files import gguf_lacks
+from bioalign_assets.models.loading import number_bytes
+from bioalign_assets.models.model_files import config_of, gguf_lacks
 from bioalign_assets.models.needs import gigabytes, scoring_bytes, training_bytes
-from bioalign_assets.models.resolved import recorded_models
+from bioalign_assets.models.resolved import held_models
 from bioalign_assets.study import Study
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets.training.on_base import training_load
+from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["ModelNeeds", "model_needs", "obstacles"]
 
@@ -57,11 +57,10 @@ def model_needs(study: Study, *, warehouse: Path, on_card: bool) -> list[ModelNe
 
     :param on_card: whether there is a CUDA card. What a model too large for a CPU needs is told for one in any case
     """
-    rows = recorded_models(warehouse)
+    rows = held_models(Tables(warehouse), specs=study.models)
     found = []
     for name, spec in study.models.items():
-        row = rows.get(name)
-        held = row if row is not None and row.is_named_by(spec) else None
+        held = rows.get(name)
         path = spec.path or (held.origin if held is not None else None)
         if spec.tiny is not None:
             found.append(_tiny(name, spec=spec, study=study, on_card=on_card))
@@ -144,15 +143,11 @@ def _on_this_machine(
 def _memory(
     shape: Architecture | None, *, name: str, spec: ModelSpec, study: Study, on_card: bool
 ) -> dict[str, int | None]:
-    trainings = [
-        study.experiments[variant.experiment]
-        for variant in study.variants
-        if variant.model == name and not study.experiments[variant.experiment].is_untuned
-    ]
+    trainings = study.trainings_of(name).values()
     on_card = on_card or (shape is not None and shape.parameters >= _TOO_MUCH_FOR_A_CPU)
     if shape is None:
         return {"training_bytes": None if trainings else 0, "scoring_bytes": None}
-    is_nf4, width = spec.quantisation == "nf4", _width(spec, on_card=on_card)
+    is_nf4, width = spec.quantisation == "nf4", number_bytes(spec, on_card=on_card)
     return {
         "training_bytes": max(
             (
@@ -168,15 +163,6 @@ def _memory(
     }  # fmt: skip
 
 
-def _width(spec: ModelSpec, *, on_card: bool) -> int:
-    """Return the bytes of a number in the type that the model computes in (``models.loading.compute_dtype``)."""
-    if spec.dtype == "auto":
-        return 2 if on_card or (spec.tiny is None and cpu_has_bfloat16()) else 4
-    return 4 if spec.dtype == "float32" else 2
-
-
 def _shape(folder: Path) -> Architecture | None:
-    try:
-        return Architecture.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return None
+    config = config_of(folder)
+    return None if config is None else Architecture.from_config(config)

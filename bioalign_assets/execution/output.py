@@ -9,10 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bioalign_assets.ctd.refused_releases import kept_aside
-from bioalign_assets.models.resolved import ResolvedModel
+from bioalign_assets.models.resolved import held_models
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
-from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
 if TYPE_CHECKING:  # the commands that need neither start without Dagster
@@ -91,19 +90,18 @@ def refused_releases(settings: Settings) -> list[str]:
 
 def models_table(study: Study, *, tables: Tables) -> Table:
     """Return the base models of a study with the commit that each is held at."""
-    rows = tables.read(TABLES["models.base"])
-    known = {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}
+    rows = held_models(tables, specs=study.models)
     table = Table(title="Base models", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("model", "from", "revision in the study file", "held at"):
         table.add_column(name, overflow="fold")
     for name, spec in study.models.items():
-        row = known.get(name)
+        row = rows.get(name)
         if spec.tiny is not None:
             table.add_row(name, f"built here ({spec.tiny})", "", "")
             continue
         origin = spec.path or spec.repo_id or ""
         held = "[dim]resolved when models/base runs[/dim]"
-        if row is not None and row.is_named_by(spec):
+        if row is not None:
             held = row.revision or f"SHA-256 {row.weights_sha256[:16]}"
             if row.origin is not None and spec.repo_id is not None:
                 origin = f"{row.origin}, in the place of {spec.repo_id}"

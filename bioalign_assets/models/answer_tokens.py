@@ -104,12 +104,11 @@ def _ids(texts: Sequence[str], *, tokenizer: PreTrainedTokenizerBase, adds_speci
     Rust's tokenizer is asked itself where there is one: transformers would make offsets and masks of each text besides,
     which takes most of the time over a training split.
     """
-    ids: list[list[int]] = tokenizer(list(texts[:1]), add_special_tokens=adds_special)["input_ids"]
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if len(texts) == 1 or backend is None:
-        return (
-            ids if len(texts) == 1 else tokenizer(list(texts), add_special_tokens=adds_special)["input_ids"]
-        )
+    asked = list(texts if backend is None else texts[:1])
+    ids: list[list[int]] = tokenizer(asked, add_special_tokens=adds_special)["input_ids"]
+    if backend is None or len(ids) == len(texts):
+        return ids
     # transformers has just told it to neither pad nor cut
     found = backend.encode_batch_fast(list(texts), add_special_tokens=adds_special)
     return [encoding.ids for encoding in found]

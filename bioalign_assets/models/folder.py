@@ -190,9 +190,8 @@ def told_tokenizer(folder: Path, *, what: str, place: str) -> PreTrainedTokenize
     try:
         return load_tokenizer(folder)
     except Exception as error:  # the library behind it raises a bare Exception
-        if present == [
-            "tokenizer.model"
-        ]:  # transformers asks for tiktoken then, which is seldom what is lacking
+        if present == ["tokenizer.model"]:
+            # transformers asks for tiktoken then, which is seldom what is lacking
             raise model_error(
                 what, found=f"tokenizer.model alone in {folder}, which transformers can't read here",
                 remedy=_READS_SENTENCEPIECE,

@@ -33,6 +33,7 @@ __all__ = [
     "default_device",
     "load_base",
     "load_tokenizer",
+    "number_bytes",
 ]
 
 
@@ -73,6 +74,13 @@ def compute_dtype(spec: ModelSpec, *, device: torch.device) -> torch.dtype:
 
 
 @functools.cache
+def number_bytes(spec: ModelSpec, *, on_card: bool) -> int:
+    """Return the bytes of a number in the type to compute in, on a card (also where there is none) or on this CPU."""
+    if on_card and spec.dtype == "auto":
+        return 2  # bfloat16 or float16
+    return compute_dtype(spec, device=torch.device("cpu")).itemsize
+
+
 def cpu_has_bfloat16() -> bool:
     """Return whether the CPU has instructions that multiply in bfloat16; without them it is slower than float32."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - no public name
@@ -216,9 +224,8 @@ def _pass_on_in_float32(model: PreTrainedModel, *, dtype: torch.dtype) -> None:
     for name, layer in decoder.named_modules():
         if "norm" in name.rsplit(".", 1)[-1]:
             layer.float()
-            if layer is not getattr(
-                decoder, "norm", None
-            ):  # the last one's output is what embeddings are made of
+            # the last one's output is what embeddings are made of
+            if layer is not getattr(decoder, "norm", None):
                 layer.register_forward_hook(lambda _module, _inputs, output: output.to(dtype))
     model.get_input_embeddings().register_forward_hook(lambda _module, _inputs, output: output.float())
 

@@ -3,10 +3,20 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 from bioalign_assets.errors import ModelError
 
-__all__ = ["FILES", "PICKLED", "gguf_lacks", "model_error", "model_files", "weight_files"]
+__all__ = [
+    "FILES",
+    "PICKLED",
+    "config_of",
+    "gguf_lacks",
+    "holds_pickled",
+    "model_error",
+    "model_files",
+    "weight_files",
+]
 
 FILES = (
     "config.json", "generation_config.json", "model.safetensors", "model-*.safetensors",
@@ -45,10 +55,23 @@ def weight_files(folder: Path) -> list[Path]:
     return []
 
 
+def holds_pickled(folder: Path) -> bool:
+    """Return whether the weights that transformers would load are in the form before safetensors."""
+    return any(file.suffix == ".bin" for file in weight_files(folder))
+
+
+def config_of(folder: Path) -> dict[str, Any] | None:
+    """Return what ``config.json`` of a folder says; None where there is none, or it can't be read."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
 def model_files(folder: Path) -> list[Path]:
     """Return the files of a folder that make the model, by name: others may lie there too, of other programs."""
-    is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
-    patterns = FILES + (PICKLED if is_pickled else ())
+    patterns = FILES + (PICKLED if holds_pickled(folder) else ())
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 

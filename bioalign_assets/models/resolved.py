@@ -3,6 +3,7 @@
 import functools
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from bioalign_assets.warehouse.hashing import files_sha256
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["ResolvedModel", "file_facts", "recorded_models"]
+__all__ = ["ResolvedModel", "file_facts", "held_models"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +134,14 @@ def _content(folder: Path, *, facts: str) -> str:  # noqa: ARG001 - read anew wh
     return files_sha256(model_files(folder), root=folder)
 
 
-def recorded_models(warehouse: Path) -> dict[str, ResolvedModel]:
-    """Return the rows of ``models.base`` by name; none where there is no such table (looking makes none)."""
-    tables, schema = Tables(warehouse), TABLES["models.base"]
+def held_models(tables: Tables, *, specs: Mapping[str, ModelSpec]) -> dict[str, ResolvedModel]:
+    """Return the rows of ``models.base`` that a study still names, by name; none where there is no such table.
+
+    (Looking makes none.)
+    """
+    schema = TABLES["models.base"]
     if not tables.folder(schema).is_dir():
         return {}
     rows = tables.read(schema)
-    return {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}
+    found = {name: ResolvedModel.from_table(rows, model=name) for name in rows["model"].to_pylist()}
+    return {name: row for name, row in found.items() if name in specs and row.is_named_by(specs[name])}

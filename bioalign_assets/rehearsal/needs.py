@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
 
+from bioalign_assets.models.loading import number_bytes
 from bioalign_assets.models.needs import scoring_bytes, training_bytes
 from bioalign_assets.rehearsal.originals import Original
 from bioalign_assets.study import Study
@@ -16,7 +17,7 @@ from bioalign_assets.training.lengths import SampleLengths, lengths_of
 from bioalign_assets.training.on_base import training_load
 from bioalign_assets.training.samples import experiment_samples
 
-__all__ = ["RealNeeds", "lengths_over", "real_needs", "trainings_of"]
+__all__ = ["RealNeeds", "lengths_over", "real_needs"]
 
 _SAMPLED = 1000
 _AT_ONCE = 200
@@ -52,8 +53,8 @@ def real_needs(
             fetched_bytes=original.fetched_bytes, training_bytes=None, roomy_bytes=None, scoring_bytes=None
         )
     is_nf4 = original.is_nf4 or spec.quantisation == "nf4"
-    width = 4 if spec.dtype == "float32" else 2
-    experiments = trainings_of(name, study=study)
+    width = number_bytes(spec, on_card=True)
+    experiments = study.trainings_of(name)
 
     def largest(*, is_checkpointed: bool) -> int:
         return max(
@@ -78,15 +79,6 @@ def real_needs(
         roomy_bytes=largest(is_checkpointed=False),
         scoring_bytes=scoring_bytes(shape, is_nf4=is_nf4, width=width, on_card=True),
     )
-
-
-def trainings_of(name: str, *, study: Study) -> dict[str, ExperimentSpec]:
-    """Return the experiments that train a model."""
-    return {
-        variant.experiment: study.experiments[variant.experiment]
-        for variant in study.variants
-        if variant.model == name and not study.experiments[variant.experiment].is_untuned
-    }
 
 
 def lengths_over(

@@ -1,6 +1,5 @@
 """What is known of a study's published models before their weights are here: configuration, tokenizer, form."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from bioalign_assets.errors import ModelError
 from bioalign_assets.models.architecture import PUBLISHED, Architecture
 from bioalign_assets.models.fetching import fetch_outline
 from bioalign_assets.models.folder import quantisation_of, told_tokenizer
-from bioalign_assets.models.loading import load_tokenizer
-from bioalign_assets.models.model_files import weight_files
-from bioalign_assets.models.resolved import ResolvedModel, recorded_models
+from bioalign_assets.models.model_files import config_of, holds_pickled
+from bioalign_assets.models.resolved import ResolvedModel, held_models
 from bioalign_assets.study import Study
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["Original", "originals_of"]
 
@@ -53,17 +52,16 @@ def originals_of(
     """
     found: dict[str, Original] = {}
     lacking: dict[str, ModelError] = {}
-    recorded = recorded_models(warehouse)
+    rows = held_models(Tables(warehouse), specs=study.models)
     for name, spec in study.models.items():
         if spec.tiny is not None:
             continue
-        row = recorded.get(name)
-        held = row if row is not None and row.is_named_by(spec) else None
+        held, folder = rows.get(name), folders.get(name)
         try:
-            if folders.get(name) is None and held is not None:
+            if folder is None and held is not None:
                 found[name] = _on_record(held, spec=spec, warehouse=warehouse)
             else:
-                found[name] = _original(spec, name=name, folder=folders.get(name), token=token)
+                found[name] = _original(spec, name=name, folder=folder, token=token)
         except ModelError as error:
             lacking[name] = error
     return found, lacking
@@ -73,8 +71,8 @@ def _on_record(held: ResolvedModel, *, spec: ModelSpec, warehouse: Path) -> Orig
     """Return a model that ``models.base`` of the real warehouse has."""
     folder = held.folder(warehouse=warehouse)
     return _whole(
-        _config(folder) or {}, folder=folder, fetched=0, spec=spec, name=held.model,
-        is_pickled=any(file.suffix == ".bin" for file in weight_files(folder)),
+        config_of(folder) or {}, folder=folder, fetched=0, spec=spec, name=held.model,
+        is_pickled=holds_pickled(folder),
     )  # fmt: skip
 
 
@@ -85,15 +83,17 @@ def _original(spec: ModelSpec, *, name: str, folder: Path | None, token: str | N
     if folder is None and spec.path is not None:
         folder = Path(spec.path)
         if folder.is_dir():
-            fetched = 0
-            is_pickled = any(file.suffix == ".bin" for file in weight_files(folder))
+            fetched, is_pickled = 0, holds_pickled(folder)
     if folder is None:
         outline = fetch_outline(spec, name=name, token=token)
         folder = outline.folder
         fetched = fetched if outline.weight_bytes is None else outline.weight_bytes
         is_pickled = is_pickled if outline.is_pickled is None else outline.is_pickled
-    own = _config(folder)
-    config = own or (dict(known.config) if known else None)
+    config = config_of(folder)
+    is_its_own = config is not None
+    if config is None and known is not None:
+        published = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"} if known.is_nf4 else None
+        config = known.config | {"quantization_config": published}
     if config is None:
         raise ModelError(
             f"Model {name} ({spec.path or spec.repo_id})",
@@ -102,34 +102,39 @@ def _original(spec: ModelSpec, *, name: str, folder: Path | None, token: str | N
             remedy=f"Name a folder that holds them (bioalign rehearse --files {name}=FOLDER), or put the model on "
             f"record first: bioalign models --take {name}=FOLDER_OR_FILE.",
         )
-    if own is None and known is not None and known.is_nf4:
-        config["quantization_config"] = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
-    original = _whole(config, folder=folder, spec=spec, name=name, fetched=fetched, is_pickled=is_pickled)
-    if own is None:
-        # a tokenizer that was named in the place of the model's own may have more tokens than the model has rows
-        config["vocab_size"] = max(int(config["vocab_size"]), len(load_tokenizer(folder)))
-    return original
-
-
-def _whole(
-    config: dict[str, Any], *, folder: Path, spec: ModelSpec, name: str, fetched: int | None, is_pickled: bool
-) -> Original:
-    """Return a model, of which nothing was found that ``models.base`` would refuse.
-
-    :raises ModelError: if its tokenizer can't be read, or its weights are quantised in a way that can't be run
-    """
-    told = {"what": f"Model {name} ({spec.path or spec.repo_id})", "place": "folder"}
-    told_tokenizer(folder, **told)
-    published = config.get("quantization_config")
-    quantisation_of(published, spec=spec, name=name, **told)
-    return Original(
-        config=config, tokenizer=folder, is_nf4=bool(published), is_pickled=is_pickled, fetched_bytes=fetched
+    return _whole(
+        config,
+        folder=folder,
+        spec=spec,
+        name=name,
+        fetched=fetched,
+        is_pickled=is_pickled,
+        widens=not is_its_own,
     )
 
 
-def _config(folder: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
+def _whole(
+    config: dict[str, Any],
+    *,
+    folder: Path,
+    spec: ModelSpec,
+    name: str,
+    fetched: int | None,
+    is_pickled: bool,
+    widens: bool = False,
+) -> Original:
+    """Return a model, of which nothing was found that ``models.base`` would refuse.
+
+    :param widens: whether the tokenizer, named in the place of the model's own, may have more tokens than the
+        configuration has rows: it gets as many then
+    :raises ModelError: if its tokenizer can't be read, or its weights are quantised in a way that can't be run
+    """
+    what = f"Model {name} ({spec.path or spec.repo_id})"
+    tokens = len(told_tokenizer(folder, what=what, place="folder"))
+    published = config.get("quantization_config")
+    quantisation_of(published, spec=spec, name=name, what=what, place="folder")
+    if widens:
+        config = config | {"vocab_size": max(int(config["vocab_size"]), tokens)}
+    return Original(
+        config=config, tokenizer=folder, is_nf4=bool(published), is_pickled=is_pickled, fetched_bytes=fetched
+    )

@@ -21,7 +21,7 @@ from bioalign_assets.models.loading import load_tokenizer
 from bioalign_assets.models.needs import gigabytes
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.rehearsal.growth import TRAININGS
-from bioalign_assets.rehearsal.needs import RealNeeds, lengths_over, real_needs, trainings_of
+from bioalign_assets.rehearsal.needs import RealNeeds, lengths_over, real_needs
 from bioalign_assets.rehearsal.originals import Original, originals_of
 from bioalign_assets.rehearsal.shortened import shortened
 from bioalign_assets.rehearsal.stand_ins import HIDDEN, make_stand_in
@@ -181,9 +181,8 @@ class Rehearsal:
                 expected="an empty folder, or that of an earlier rehearsal of the same study",
                 remedy="Name another folder with --warehouse.",
             )  # fmt: skip
-        if (
-            self.folder / _WELL
-        ).exists():  # a walk would find all of it fresh, whatever libraries are there now
+        # a walk would find all of it fresh, whatever libraries are there now
+        if belongs is not None and (self.folder / _WELL).exists():
             shutil.rmtree(self.folder)
         remove_leftovers(self.folder / _STAND_INS)
         return on_record
@@ -252,7 +251,7 @@ class Rehearsal:
             tokenizer = load_tokenizer(original.tokenizer)
             known: dict[tuple[Any, ...], SampleLengths | BioAlignError] = {}
             told: list[str] = []
-            for experiment, spec in trainings_of(name, study=self.study).items():
+            for experiment, spec in self.study.trainings_of(name).items():
                 if spec.train_on not in rows:
                     continue
                 # experiments of the same dataset and prompts have the same samples
@@ -290,7 +289,7 @@ class Rehearsal:
         study, tables = self._played.study, Tables(self.folder)
         bases = tables.read(TABLES["models.base"])
         for name, original in self._originals.items():
-            trained = next(iter(trainings_of(name, study=study).values()), None)
+            trained = next(iter(study.trainings_of(name).values()), None)
             if trained is None or name not in bases["model"].to_pylist():
                 continue
             started = time.perf_counter()

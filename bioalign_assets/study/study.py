@@ -141,6 +141,11 @@ class Study(Spec):
             )  # fmt: skip
         return found[key]
 
+    def trainings_of(self, model: str) -> dict[str, ExperimentSpec]:
+        """Return the experiments that train a model."""
+        own = {v.experiment: self.experiments[v.experiment] for v in self.variants if v.model == model}
+        return {name: spec for name, spec in own.items() if not spec.is_untuned}
+
     def untuned_counterpart(self, variant: Variant) -> Variant | None:
         """Return the untuned variant that a tuned one is compared with: of its model, with a test set in common.
 
