@@ -162,6 +162,14 @@ def test_a_rehearsal_begins_anew_after_one_that_ended_well(workplace, tmp_path, 
     assert (folder / "of-the-last-one").exists() != ended_well
 
 
+def test_a_folder_that_is_no_rehearsals_is_left_as_it_is(workplace, tmp_path):
+    folder = tmp_path / "somebodys"
+    folder.mkdir()
+    (folder / "all-would-run.json").touch()
+    Rehearsal(workplace=workplace, folder=folder).settle_folder()
+    assert (folder / "all-would-run.json").exists()
+
+
 def test_the_papers_shapes_are_known_without_a_configuration(tmp_path):
     tiny_models.load("llama").tokenizer.save_pretrained(tmp_path)
     study = load_study("paper")
