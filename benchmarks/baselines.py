@@ -91,7 +91,7 @@ def _demo(folder: Path) -> tuple[pa.Table, pa.Table]:
     release, diseases = folder / "release.csv", folder / "diseases.csv"
     write_demo_release(release, spec=spec)
     write_demo_diseases(diseases, spec=spec)
-    return read_associations(release).associations, read_diseases(diseases)
+    return read_associations(release).associations, read_diseases(diseases).diseases
 
 
 def read_release(source: str, *, diseases: Path | None) -> tuple[pa.Table, pa.Table | None]:
@@ -103,7 +103,7 @@ def read_release(source: str, *, diseases: Path | None) -> tuple[pa.Table, pa.Ta
         with tempfile.TemporaryDirectory() as folder:
             return _demo(Path(folder))
     associations = read_associations(Path(source)).associations
-    return associations, None if diseases is None else read_diseases(diseases)
+    return associations, None if diseases is None else read_diseases(diseases).diseases
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

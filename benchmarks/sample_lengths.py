@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     study = load_study(options.study)
     associations = read_associations(Path(options.source)).associations
-    diseases = read_diseases(Path(options.diseases)) if options.diseases else None
+    diseases = read_diseases(Path(options.diseases)).diseases if options.diseases else None
     prompts = {(each.train_on, each.prompts) for each in study.experiments.values() if each.train_on}
     print(
         f"{options.source}\ntokenizer, dataset, prompts: longest, longer than {PAPERS_LIMIT}, shared, mean, sd"

@@ -24,10 +24,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.curation.paper_files import write_paper_files
 from bioalign_assets.errors import BioAlignError
 from bioalign_assets.execution.output import (
     refused_releases,
+    release_remarks,
     status_summary,
     status_table,
     step_line,
@@ -84,9 +86,10 @@ def demo(*, at_once: int | None, adopt: bool) -> None:
     keep_terminal()
     workplace = _workplace(adopt=adopt)
     console, settings, study = _console(), workplace.settings, workplace.study
-    console.print(f"[bold]{study.title}[/bold]")
+    console.print(f"[bold]{escape(study.title)}[/bold]")
     console.print(
-        f"CTD release: {settings.ctd_source or study.source.ctd}    warehouse: {settings.warehouse}",
+        f"CTD release: {escape(public_source(settings.ctd_source or study.source.ctd))}    "
+        f"warehouse: {escape(str(settings.warehouse))}",
         highlight=False,
     )
     started = time.perf_counter()
@@ -175,7 +178,9 @@ def rehearse(*, files: Mapping[str, Path], folder: Path | None, as_json: bool, a
     console = _console()
     rehearsal = Rehearsal(workplace=workplace, folder=place, files=files, at_once=at_once)
     told = Console(stderr=True, width=_WIDTH) if as_json else console
-    told.print(f"[bold]{workplace.study.title}[/bold], rehearsed in {place}", highlight=False)
+    told.print(
+        f"[bold]{escape(workplace.study.title)}[/bold], rehearsed in {escape(str(place))}", highlight=False
+    )
     _told(rehearsal.steps(), console=told)
     rehearsed = rehearsal.result()
     if as_json:
@@ -240,7 +245,7 @@ def status(*, only_stale: bool) -> None:
             "`bioalign run` makes them anew.",
             highlight=False,
         )
-    for line in refused_releases(settings):
+    for line in (*release_remarks(settings), *refused_releases(settings)):
         console.print(line, highlight=False)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bioalign_assets.errors import StudyError
 
@@ -25,9 +25,10 @@ class Settings(BaseModel):
     """``BIOALIGN_STUDY``: ``demo``, ``laptop``, ``paper`` or the path of a study file."""
     warehouse: Path
     """``BIOALIGN_WAREHOUSE``: the folder of the warehouse, absolute."""
-    ctd_source: str | None = None
-    """``BIOALIGN_CTD_SOURCE``: ``demo``, a URL, a file or a folder; the study file's source if not set."""
-    ctd_diseases_source: str | None = None
+    ctd_source: str | None = Field(default=None, repr=False)
+    """``BIOALIGN_CTD_SOURCE``: ``demo``, a URL, a file or a folder; the study file's source if not set.
+    May hold a password: shown by ``public_source`` alone"""
+    ctd_diseases_source: str | None = Field(default=None, repr=False)
     """``BIOALIGN_CTD_DISEASES_SOURCE``: the disease vocabulary MEDIC, in the same forms."""
     hf_token: SecretStr | None = None
     """``HF_TOKEN``: login of the model hub, for models behind a licence."""

@@ -35,6 +35,15 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cases(real_data) -> Path:
+    """The folder with small inputs as people had them."""
+    folder = real_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"the inputs from the field are not here ({folder})")
+    return folder
+
+
 # Here, because a process can have one Playwright at a time. Of the module: while it is there, its event loop runs, and
 # no test after it could start one of its own, as Dagster's automation does.
 @pytest.fixture(scope="module")

@@ -77,6 +77,9 @@ def test_an_object_store_is_refused_before_anything_is_made(url, tmp_path, monke
 def test_the_token_is_not_shown():
     found = Settings.from_environment({"HF_TOKEN": "hf_secret"})
     assert "hf_secret" not in repr(found)
+    source = Settings.from_environment({"BIOALIGN_CTD_SOURCE": "https://u:pw@host/x"})
+    assert source.ctd_source == "https://u:pw@host/x"
+    assert "pw" not in repr(source)
     assert "hf_secret" not in found.model_dump_json()
 
 

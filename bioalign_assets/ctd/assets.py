@@ -11,11 +11,11 @@ from bioalign_assets.ctd.changes import changes
 from bioalign_assets.ctd.diseases import read_diseases
 from bioalign_assets.ctd.figures import change_summary
 from bioalign_assets.ctd.previous_release import created_at, previous_release
-from bioalign_assets.ctd.release import Release, read_associations
+from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.release_gate import LARGEST_LOSS, InForce, Ingested, Refused, in_force_of, ingest
-from bioalign_assets.ctd.report_kind import ASSOCIATIONS, DISEASES
+from bioalign_assets.ctd.report_kind import DISEASES
 from bioalign_assets.ctd.sighting import of_demo
-from bioalign_assets.ctd.source import RawFile, fetched, keep
+from bioalign_assets.ctd.source import fetched, keep
 from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.errors import BioAlignError, SourceError
@@ -63,7 +63,9 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
                 description=(
                     "The last release that was fetched could go into force: it can be read, its columns are those "
                     f"of the release in force, it lost no more than {LARGEST_LOSS:.0%} of the rows, is not older, "
-                    "and no association stands in it twice."
+                    "no "
+                    "association stands in it twice, its direct evidence is of the words that curation knows, and its "
+                    "names are told apart and are no dates."
                 ),
             )
         ],
@@ -74,7 +76,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
     def release(
         context: dg.AssetExecutionContext, config: ReleaseConfig, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult[pa.Table] | dg.AssetCheckResult]:
-        shown = public_source(source, kind=ASSOCIATIONS)
+        shown = public_source(source)
         context.log.info(f"Fetching the CTD release from {shown}")
         in_force = in_force_of(warehouse.tables.read(TABLES["ctd.release"]), root=warehouse.root)
         try:
@@ -99,8 +101,10 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
             checks_stand(context, but=(ACCEPTABLE,))
             raise result.error
         raw, read = result.raw, result.release
+        for remark in result.remarks:
+            context.log.warning(remark)
         yield materialized(
-            _release_row(raw, read=read, warehouse=warehouse),
+            _release_row(result, warehouse=warehouse),
             full_name="ctd.release",
             warehouse=warehouse,
             metadata={
@@ -109,6 +113,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
                 "associations": len(read.associations),
                 "is_synthetic": raw.is_synthetic,
                 "inferred_rows_passed_over": read.inferred_rows_skipped,
+                "remarks": "\n".join(result.remarks) or "none",
                 "report_created": str(
                     read.report_created or read.report_created_problem or "not said in the file"
                 ),
@@ -139,7 +144,7 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
         ),
         code_version="1",
     )
-    def diseases(warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+    def diseases(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         if diseases_source is None:
             raise SourceError(
                 "BIOALIGN_CTD_DISEASES_SOURCE",
@@ -155,9 +160,17 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
             stem="CTD_diseases",
             kind=DISEASES,
         ) as file:
-            rows = read_diseases(file.path)
+            vocabulary = read_diseases(file.path)
             keep(file, into=folder)
-        return materialized(rows, full_name="ctd.diseases", warehouse=warehouse)
+        remarks = [*vocabulary.remarks, *([file.passed_over] if file.passed_over else [])]
+        for remark in remarks:
+            context.log.warning(remark)
+        return materialized(
+            vocabulary.diseases,
+            full_name="ctd.diseases",
+            warehouse=warehouse,
+            metadata={"remarks": "\n".join(remarks) or "none"},
+        )
 
     @dg.asset(
         **asset_arguments(
@@ -215,17 +228,19 @@ def _verdict(result: Ingested | Refused, *, in_force: InForce | None) -> dg.Asse
             },
         )
     against = "; ".join(objection.text for objection in result.overruled)
+    verdict = (
+        f"Accepted by a person, though there is: {against}." if against else "Nothing speaks against it."
+    )
     return dg.AssetCheckResult(
         check_name=ACCEPTABLE,
         passed=True,
-        description=f"Accepted by a person, though there is: {against}."
-        if against
-        else "Nothing speaks against it.",
+        description=" ".join((verdict, *result.remarks)),
         metadata={"sha256": result.raw.sha256, **counts, "associations": len(result.release.associations)},
     )
 
 
-def _release_row(raw: RawFile, *, read: Release, warehouse: Warehouse) -> pa.Table:
+def _release_row(ingested: Ingested, *, warehouse: Warehouse) -> pa.Table:
+    raw, read = ingested.raw, ingested.release
     row = {
         "source_uri": raw.source_uri,
         "file_name": raw.file_name,
@@ -237,5 +252,6 @@ def _release_row(raw: RawFile, *, read: Release, warehouse: Warehouse) -> pa.Tab
         "rows": len(read.associations),
         "is_synthetic": raw.is_synthetic,
         "retrieved_at": raw.retrieved_at,
+        "remarks": list(ingested.remarks),
     }
     return pa.Table.from_pylist([row], schema=TABLES["ctd.release"].arrow)

@@ -1,4 +1,4 @@
-"""What a fetched file is by its bytes: gzip or plain, and neither a web page nor an archive.
+"""What a fetched file is by its bytes: gzip or plain, and nothing that is no table.
 
 Here stands everything below the level of lines: magic bytes, decompression, and the errors of both. A name
 may lie (browsers unpack ``.gz`` and keep the name), bytes don't.
@@ -23,8 +23,20 @@ __all__ = ["check_container", "leading_text", "open_container", "refuse_answer",
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_ARCHIVES = {
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_OTHERS = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of the old form",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
+    b"\x1f\x9d": "a file of the program compress",
+    b"\x04\x22\x4d\x18": "an LZ4 file",
+    b"PAR1": "a Parquet file",
+    b"SQLite format 3": "an SQLite database",
+    b"%PDF": "a PDF document",
+    b"{\\rtf": "a text document (RTF)",
+    b"\x89HDF": "an HDF5 file",
+    b"RDX": "a file of R",
     b"BZh": "a bzip2 file",
     b"\xfd7zXZ\x00": "an xz file",
     b"\x28\xb5\x2f\xfd": "a Zstandard file",
@@ -36,27 +48,51 @@ _BLOCK = 1 << 20
 _SHOW_PROGRESS_FROM = 64 << 20
 
 
-def refuse_by_first_bytes(start: bytes, *, subject: str, kind: ReportKind) -> None:
+def refuse_by_first_bytes(start: bytes, *, subject: str, kind: ReportKind, is_unpacked: bool = False) -> None:
     """Raise if a file that starts with these bytes can't be a CTD table, neither plain nor gzipped.
 
     :param start: the first bytes, a few hundred are enough
-    :raises SourceError: for an empty file, a web page, an archive, UTF-16
+    :param is_unpacked: they stood in a gzip file
+    :raises SourceError: for an empty file, a web page, an archive, UTF-16 and the like, told as what it is
     """
-    expected = f"{kind.title} as comma- or tab-separated text, gzipped or plain"
+    told = _what_else(start, is_unpacked=is_unpacked)
+    if told is not None:
+        found, remedy = told
+        expected = f"{kind.title} as comma- or tab-separated text, gzipped or plain"
+        raise SourceError(subject, found=found, expected=expected, remedy=f"{remedy} {kind.by_hand}".lstrip())
+
+
+def _what_else(start: bytes, *, is_unpacked: bool) -> tuple[str, str] | None:
+    """Return what a file is that can't be a table, and what to do; None if it can be one."""
     if not start:
-        raise SourceError(subject, found="an empty file", expected=expected, remedy=kind.by_hand)
-    for magic, what in _ARCHIVES.items():
+        return "an empty file", ""
+    if is_unpacked and start.startswith(_GZIP):
+        return "a gzip file inside of a gzip file", "Unpack it once (gunzip), or take the original."
+    if start[257:262] == b"ustar":
+        return "a tar archive", "Unpack it, or take the original."
+    for magic, what in _OTHERS.items():
         if start.startswith(magic):
-            remedy = f"Unpack it or save it as CSV in UTF-8, or take the original. {kind.by_hand}"
-            raise SourceError(subject, found=what, expected=expected, remedy=remedy)
-    if start.removeprefix(_BOM).lstrip()[:1] == b"<":
-        raise SourceError(
-            subject,
-            found="a web page (HTML)",
-            expected=expected,
-            remedy="CTD answers scripts with a page that asks for a human, under the status 200 of a good "
-            f"answer. {kind.by_hand}",
+            return what, "Unpack it or save it as CSV in UTF-8, or take the original."
+    return _what_text(start.removeprefix(_BOM).lstrip())
+
+
+def _what_text(text: bytes) -> tuple[str, str] | None:
+    """Return what a text is that is no table, and what to do; None if it can be one."""
+    if text.startswith(_LFS_POINTER):
+        return (
+            "a pointer of Git LFS in the place of a file",
+            "Run `git lfs pull` in the repository that it came from, or take the original.",
         )
+    if text.lower().startswith((b"<?xml", b"<rows", b"<row>")) and b"html" not in text.lower():
+        return "an XML file", "CTD gives the same report as CSV and TSV: take one of these."
+    if text.startswith(b"<"):
+        return (
+            "a web page (HTML)",
+            "CTD answers scripts with a page that asks for a human, under the status 200 of a good answer.",
+        )
+    if text.startswith((b'{"', b"[{", b"[[")):
+        return "JSON", "CTD gives the same as CSV and TSV: take one of these."
+    return None
 
 
 def refuse_answer(start: bytes, *, content_type: str, subject: str, kind: ReportKind) -> None:
@@ -73,7 +109,7 @@ def refuse_answer(start: bytes, *, content_type: str, subject: str, kind: Report
         with suppress(zlib.error):  # damage is told once the whole file is here
             inside = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(start, 512)
             if inside:
-                refuse_by_first_bytes(inside, subject=subject, kind=kind)
+                refuse_by_first_bytes(inside, subject=subject, kind=kind, is_unpacked=True)
         return
     text = start.removeprefix(_BOM).decode("utf-8", errors="replace")
     is_table = text.startswith("#") or any(name in text for name in kind.columns)
@@ -108,7 +144,8 @@ def open_container(path: Path, *, kind: ReportKind, show_progress: bool = False)
                     return
                 with gzip.GzipFile(fileobj=watched, mode="rb") as unpacked:
                     stream = io.BufferedReader(cast("io.RawIOBase", unpacked), _BLOCK)
-                    refuse_by_first_bytes(stream.peek(512)[:512], subject=subject, kind=kind)
+                    start = stream.peek(512)[:512]
+                    refuse_by_first_bytes(start, subject=subject, kind=kind, is_unpacked=True)
                     yield stream
     except EOFError as problem:
         raise _broken_gzip(subject, found="a gzip file that ends too early", kind=kind) from problem

@@ -1,5 +1,6 @@
 """MEDIC, CTD's disease vocabulary: the classes of each disease, which same-class negatives need."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,20 +8,56 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.ctd.columns import FieldForm, require_form, split_lists
+from bioalign_assets.ctd.columns import (
+    INVISIBLE,
+    FieldForm,
+    Remarks,
+    mended_names,
+    require_form,
+    require_parts,
+    split_lists,
+    trimmed,
+)
 from bioalign_assets.ctd.report_kind import DISEASES
 from bioalign_assets.ctd.table_file import TableFile
 from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["read_diseases"]
+__all__ = ["Vocabulary", "read_diseases"]
 
 _SCHEMA = TABLES["ctd.diseases"]
+_IDENTIFIER = "(?:MESH|OMIM):[A-Za-z0-9]+"
 _FORMS = (
+    FieldForm(column="DiseaseID", pattern=_IDENTIFIER, expected="an identifier MESH:… or OMIM:…"),
+    FieldForm(column="DiseaseName", pattern="(?s).+", expected="a disease name"),
     FieldForm(
-        column="DiseaseID", pattern=r"(?:MESH|OMIM):[^\s|]+", expected="an identifier MESH:… or OMIM:…"
+        column="DiseaseName",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        expected="a disease name without characters that nobody sees",
+        is_refused=True,
     ),
-    FieldForm(column="DiseaseName", pattern=r"(?s).+", expected="a disease name"),
+)
+_PARTS = (
+    FieldForm(
+        column="AltDiseaseIDs",
+        pattern="[A-Za-z]+(?::[A-Za-z0-9_.-]+)+",
+        expected="identifiers such as OMIM:… or DO:DOID:…, separated by '|', or nothing",
+    ),
+    FieldForm(
+        column="ParentIDs",
+        pattern=_IDENTIFIER,
+        expected="identifiers MESH:… or OMIM:…, separated by '|', or nothing",
+    ),
+    FieldForm(
+        column="TreeNumbers",
+        pattern="[A-Z0-9]+(?:[./][A-Z0-9]+)*",
+        expected="MeSH's tree numbers such as C04.557, separated by '|', or nothing",
+    ),
+    FieldForm(
+        column="SlimMappings",
+        pattern=r"[^\p{C}]+",
+        expected="names of disease classes, separated by '|', or nothing",
+    ),
 )
 _LISTS = {
     "alternative_ids": "AltDiseaseIDs",
@@ -30,8 +67,20 @@ _LISTS = {
 }
 
 
-def read_diseases(path: Path) -> pa.Table:
-    """Return the diseases of a MEDIC file in file order, schema ``ctd.diseases``.
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """A parsed MEDIC.
+
+    :param diseases: in file order, schema ``ctd.diseases``
+    :param remarks: what was mended in the fields, a sentence each with count and first line
+    """
+
+    diseases: pa.Table
+    remarks: tuple[str, ...]
+
+
+def read_diseases(path: Path) -> Vocabulary:
+    """Return the diseases of a MEDIC file.
 
     Lists are empty where the file has nothing; a disease may have several classes or none.
 
@@ -41,22 +90,36 @@ def read_diseases(path: Path) -> pa.Table:
     """
     table = TableFile(Path(path), kind=DISEASES)
     chunks: list[pa.Table] = []
+    remarks = Remarks()
     count = 0
     for fields in table.batches(show_progress=True):
-        chunks.append(_typed(fields, rows=np.arange(count, count + len(fields)), table=table))
+        rows = np.arange(count, count + len(fields))
+        chunks.append(_typed(fields, rows=rows, table=table, remarks=remarks))
         count += len(fields)
     diseases = pa.concat_tables(chunks).combine_chunks()
     _require_unique(diseases["disease_id"], table=table)
-    return diseases
+    return Vocabulary(diseases=diseases, remarks=remarks.told(table))
 
 
-def _typed(fields: pa.RecordBatch, *, rows: npt.NDArray[np.int64], table: TableFile) -> pa.Table:
+def _typed(
+    fields: pa.RecordBatch, *, rows: npt.NDArray[np.int64], table: TableFile, remarks: Remarks
+) -> pa.Table:
+    texts = {
+        "DiseaseID": trimmed(fields["DiseaseID"], column="DiseaseID", rows=rows, remarks=remarks),
+        "DiseaseName": mended_names(fields["DiseaseName"], column="DiseaseName", rows=rows, remarks=remarks),
+    }
     for form in _FORMS:
-        require_form(fields[form.column], form=form, rows=rows, table=table)
+        require_form(texts[form.column], form=form, rows=rows, table=table)
+    lists = {
+        column: split_lists(fields[column], column=column, rows=rows, remarks=remarks)
+        for column in _LISTS.values()
+    }
+    for form in _PARTS:
+        require_parts(lists[form.column], form=form, rows=rows, table=table)
     columns = {
-        "disease_id": fields["DiseaseID"],
-        "disease_name": fields["DiseaseName"],
-        **{name: split_lists(fields[source]) for name, source in _LISTS.items()},
+        "disease_id": texts["DiseaseID"],
+        "disease_name": texts["DiseaseName"],
+        **{name: lists[source] for name, source in _LISTS.items()},
     }
     return pa.Table.from_arrays([columns[name] for name in _SCHEMA.arrow.names], schema=_SCHEMA.arrow)
 
@@ -67,10 +130,10 @@ def _require_unique(ids: pa.ChunkedArray, *, table: TableFile) -> None:
     first_row: dict[str, int] = {}
     for row, disease_id in enumerate(ids.to_pylist()):
         if disease_id in first_row:
-            before = table.line_of(first_row[disease_id])
+            lines = table.lines_of([first_row[disease_id], row])
             raise ReleaseError(
-                f"{table.path}, line {table.line_of(row)}",
-                found=f"the DiseaseID {disease_id!r}, which stands on line {before} already",
+                f"{table.path}, line {lines[row]}",
+                found=f"the DiseaseID {disease_id!r}, which stands on line {lines[first_row[disease_id]]} already",
                 expected="each disease once",
                 remedy=f"Remove one of the two lines, or take the original. {DISEASES.by_hand}",
             )

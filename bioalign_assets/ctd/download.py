@@ -4,6 +4,7 @@ Where the file goes and whether it is kept is the business of ``source``; ``watc
 the same way, without downloading.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from bioalign_assets.ctd.container import refuse_answer
 from bioalign_assets.ctd.report_kind import ReportKind
+from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.errors import SourceError
 from bioalign_assets.terminal import terminal
 
@@ -25,7 +27,6 @@ __all__ = [
     "download",
     "explained",
     "file_name_of",
-    "public_form",
     "refuse_status",
 ]
 
@@ -36,6 +37,8 @@ REQUEST_HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": "bioalign (gene-disease study platform)",
 }
+# at the level INFO it logs each address that it asks, as a whole
+logging.getLogger("httpx").setLevel(logging.WARNING)
 _HINTS = {
     401: "The server asks for a login.",
     403: "The server refuses scripts or this network.",
@@ -43,13 +46,6 @@ _HINTS = {
     429: "The server asks to come back later: wait before the next attempt.",
     503: "The server is down or under maintenance: try again later.",
 }
-
-
-def public_form(url: str) -> str:
-    """Return the URL without user name, password, query and fragment, which may hold secrets."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def file_name_of(url: str, *, stem: str) -> str:
@@ -69,7 +65,7 @@ def download(url: str, *, to: Path, kind: ReportKind, timeout_s: float) -> Mappi
     :return: the headers of the answer
     :raises SourceError: for every way in which that can fail
     """
-    subject = public_form(url)
+    subject = public_source(url)
     try:
         with (
             explained(subject, kind=kind, timeout_s=timeout_s),
@@ -121,9 +117,15 @@ def explained(subject: str, *, kind: ReportKind, timeout_s: float) -> Iterator[N
         hint = "Check the host name, the network and its proxy."
         raise _failed(subject, found=f"no connection ({problem})", hint=hint, kind=kind) from problem
     except httpx.RemoteProtocolError as problem:
+        if "location header" in str(problem):  # it quotes an address
+            raise _failed(subject, found="a redirect to a broken address", hint="", kind=kind) from None
         found = f"a download that was cut off ({problem})"
         raise _failed(subject, found=found, hint="Try again.", kind=kind) from problem
-    except (httpx.HTTPError, httpx.InvalidURL) as problem:
+    except (httpx.InvalidURL, UnicodeError):
+        # its text quotes the URL, and so would the record of its cause
+        hint = "Correct the URL; special signs in a user name or password are written as %40 and the like."
+        raise _failed(subject, found="a broken URL", hint=hint, kind=kind) from None
+    except httpx.HTTPError as problem:
         raise _failed(subject, found=str(problem) or type(problem).__name__, hint="", kind=kind) from problem
 
 

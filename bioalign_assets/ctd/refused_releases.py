@@ -39,7 +39,7 @@ class Objection:
     :param text: what it found, in words a person understands, without a full stop
     """
 
-    rule: Literal["rows", "columns", "duplicates", "older", "unreadable"]
+    rule: Literal["rows", "columns", "duplicates", "evidence", "names", "older", "unreadable"]
     text: str
 
 

@@ -12,9 +12,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.ctd.columns import FieldForm, require_form, split_lists
-from bioalign_assets.ctd.quality import curated_rows_exist
+from bioalign_assets.ctd.columns import (
+    INVISIBLE,
+    FieldForm,
+    Remarks,
+    mended_names,
+    require_form,
+    require_parts,
+    split_lists,
+    trimmed,
+)
+from bioalign_assets.ctd.quality import DIRECT_EVIDENCE, curated_rows_exist
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS
+from bioalign_assets.ctd.spreadsheet import DATES, NUMBERS
 from bioalign_assets.ctd.table_file import TableFile
 from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.hashing import content_hash
@@ -26,14 +36,28 @@ _SCHEMA = TABLES["ctd.associations"]
 # the full report has these beside the curated one's; a row in it without direct evidence was inferred through
 # them
 INFERENCE_COLUMNS = {"InferenceChemicalName", "InferenceScore"}
-_SPREADSHEET = "Spreadsheets rewrite numbers and names such as MARCH1 when they save."
+_SPREADSHEET = "Spreadsheets rewrite numbers and names such as MARCH1 when they open a file or save it."
+_AS_TEXT = f"{_SPREADSHEET} Import the columns as text there, and start from the original."
 _FORMS = (
-    FieldForm(column="GeneSymbol", pattern=r"(?s).+", expected="a gene symbol"),
+    FieldForm(column="GeneSymbol", pattern="(?s).+", expected="a gene symbol"),
     FieldForm(
         column="GeneSymbol",
-        pattern=r"[0-9]{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        expected="a gene symbol without characters that nobody sees",
+        is_refused=True,
+    ),
+    FieldForm(
+        column="GeneSymbol",
+        pattern=DATES,
         expected="a gene symbol, not a date",
-        remedy=_SPREADSHEET,
+        remedy=_AS_TEXT,
+        is_refused=True,
+    ),
+    FieldForm(
+        column="GeneSymbol",
+        pattern=NUMBERS,
+        expected="a gene symbol, not a number",
+        remedy=_AS_TEXT,
         is_refused=True,
     ),
     FieldForm(
@@ -42,17 +66,37 @@ _FORMS = (
         expected="an NCBI Gene identifier, a positive whole number",
         remedy=_SPREADSHEET,
     ),
-    FieldForm(column="DiseaseName", pattern=r"(?s).+", expected="a disease name"),
+    FieldForm(column="DiseaseName", pattern="(?s).+", expected="a disease name"),
     FieldForm(
-        column="DiseaseID", pattern=r"(?:MESH|OMIM):[^\s|]+", expected="an identifier MESH:… or OMIM:…"
+        column="DiseaseName",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        expected="a disease name without characters that nobody sees",
+        is_refused=True,
+    ),
+    FieldForm(
+        column="DiseaseID", pattern="(?:MESH|OMIM):[A-Za-z0-9]+", expected="an identifier MESH:… or OMIM:…"
+    ),
+)
+_PARTS = (
+    FieldForm(
+        column="DirectEvidence",
+        pattern=r"[^\p{C}]+",
+        expected=f"{' or '.join(DIRECT_EVIDENCE)}, separated by '|'",
+    ),
+    FieldForm(
+        column="OmimIDs",
+        pattern="[1-9][0-9]{5,6}",  # the demo's have seven, so that none is a real one
+        expected="OMIM numbers, of six digits, separated by '|', or nothing",
+        remedy=_SPREADSHEET,
     ),
     FieldForm(
         column="PubMedIDs",
-        pattern=r"[0-9|]*",
-        expected="PubMed identifiers, whole numbers separated by '|', or nothing",
+        pattern="[1-9][0-9]{0,9}",
+        expected="PubMed identifiers, whole numbers of ten digits at most, separated by '|', or nothing",
         remedy=_SPREADSHEET,
     ),
 )
+_NAMES = ("GeneSymbol", "DiseaseName")
 _TEXTS = {"gene_symbol": "GeneSymbol", "disease_name": "DiseaseName", "disease_id": "DiseaseID"}
 _LISTS = {"direct_evidence": "DirectEvidence", "omim_ids": "OmimIDs", "pubmed_ids": "PubMedIDs"}
 
@@ -67,6 +111,7 @@ class Release:
     :param content_sha256: content hash of the associations: the same for the same rows, whatever the header,
         compression, delimiter or line ends, and for the curated and the full report of one release
     :param inferred_rows_skipped: rows of the full report that are inferred only
+    :param remarks: what was mended in the fields or is odd and stays, a sentence each with count and first line
     """
 
     associations: pa.Table
@@ -74,6 +119,7 @@ class Release:
     report_created_problem: str
     content_sha256: str
     inferred_rows_skipped: int
+    remarks: tuple[str, ...]
 
 
 def read_usable_release(path: Path) -> Release:
@@ -89,7 +135,7 @@ def read_usable_release(path: Path) -> Release:
         raise ReleaseError(
             str(path),
             found=f"no curated row: {curated.summary}",
-            expected="rows whose DirectEvidence is marker/mechanism or therapeutic",
+            expected=f"rows whose DirectEvidence is {' or '.join(DIRECT_EVIDENCE)}",
             remedy=f"Nothing can be curated from this file. {ASSOCIATIONS.by_hand}",
         )
     return release
@@ -108,13 +154,14 @@ def read_associations(path: Path) -> Release:
     table = TableFile(Path(path), kind=ASSOCIATIONS)
     is_full_report = bool(INFERENCE_COLUMNS & set(table.header.columns))
     chunks: list[pa.Table] = []
+    remarks = Remarks()
     kept = read = 0
     for batch in table.batches(show_progress=True):
         fields, rows = batch, np.arange(read, read + len(batch))
         if is_full_report:
-            is_curated = pc.not_equal(batch["DirectEvidence"], "")
+            is_curated = pc.not_equal(pc.utf8_trim_whitespace(batch["DirectEvidence"]), "")
             fields, rows = batch.filter(is_curated), rows[is_curated.to_numpy(zero_copy_only=False)]
-        chunks.append(_typed(fields, first_row=kept, rows=rows, table=table))
+        chunks.append(_typed(fields, first_row=kept, rows=rows, table=table, remarks=remarks))
         kept += len(rows)
         read += len(batch)
     skipped = read - kept
@@ -132,23 +179,52 @@ def read_associations(path: Path) -> Release:
         report_created_problem=table.header.report_created_problem,
         content_sha256=content_hash(associations, schema=_SCHEMA),
         inferred_rows_skipped=skipped,
+        remarks=remarks.told(table),
     )
 
 
 def _typed(
-    fields: pa.RecordBatch, *, first_row: int, rows: npt.NDArray[np.int64], table: TableFile
+    fields: pa.RecordBatch,
+    *,
+    first_row: int,
+    rows: npt.NDArray[np.int64],
+    table: TableFile,
+    remarks: Remarks,
 ) -> pa.Table:
     """Return the associations in some rows.
 
     :param first_row: number of the first association, as ``row_number`` counts them
     :param rows: shape: (rows,), the number of each row among all rows of the file
     """
+    texts = {
+        column: (mended_names if column in _NAMES else trimmed)(
+            fields[column], column=column, rows=rows, remarks=remarks
+        )
+        for column in ("GeneID", *_TEXTS.values())
+    }
     for form in _FORMS:
-        require_form(fields[form.column], form=form, rows=rows, table=table)
+        require_form(texts[form.column], form=form, rows=rows, table=table)
+    lists = {
+        column: split_lists(fields[column], column=column, rows=rows, remarks=remarks)
+        for column in _LISTS.values()
+    }
+    for form in _PARTS:
+        require_parts(lists[form.column], form=form, rows=rows, table=table)
+    _note_unknown_evidence(lists["DirectEvidence"], rows=rows, remarks=remarks)
     columns = {
         "row_number": pa.array(np.arange(first_row, first_row + len(fields))),
-        "gene_id": fields["GeneID"].cast(pa.int64()),
-        **{name: fields[source] for name, source in _TEXTS.items()},
-        **{name: split_lists(fields[source]) for name, source in _LISTS.items()},
+        "gene_id": texts["GeneID"].cast(pa.int64()),
+        **{name: texts[source] for name, source in _TEXTS.items()},
+        **{name: lists[source] for name, source in _LISTS.items()},
     }
     return pa.Table.from_arrays([columns[name] for name in _SCHEMA.arrow.names], schema=_SCHEMA.arrow)
+
+
+def _note_unknown_evidence(lists: pa.Array, *, rows: npt.NDArray[np.int64], remarks: Remarks) -> None:
+    words = lists.flatten()
+    is_unknown = ~pc.is_in(words, value_set=pa.array(DIRECT_EVIDENCE)).to_numpy(zero_copy_only=False)
+    if is_unknown.any():
+        parents = rows[pc.list_parent_indices(lists).to_numpy()]
+        for word in pc.unique(words.filter(pa.array(is_unknown))).to_pylist():
+            of_word = pc.equal(words, word).to_numpy(zero_copy_only=False)
+            remarks.note(f"Direct evidence {word[:60]!r}, which makes no positive", parents[of_word])

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bioalign_assets.ctd.quality import associations_are_distinct
+from bioalign_assets.ctd.quality import (
+    associations_are_distinct,
+    evidence_is_known,
+    names_are_told_apart,
+    symbols_are_no_dates,
+)
 from bioalign_assets.ctd.refused_releases import (
     Objection,
     RefusedRelease,
@@ -61,6 +66,17 @@ class Ingested:
     raw: RawFile
     release: Release
     overruled: tuple[Objection, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of it, though nothing speaks against it; whole sentences."""
+        release = self.release
+        undated = release.report_created_problem
+        return (
+            *release.remarks,
+            *([f"Its date can't be told: {undated}."] if undated else []),
+            *([self.raw.passed_over] if self.raw.passed_over else []),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +202,7 @@ def _objections(release: Release, *, file: RawFile, in_force: InForce | None) ->
     """Yield what speaks against a release; the file that is in force already is not judged anew.
 
     A synthetic release is not compared with a real one, nor the other way round: that is a change of source on
-    purpose. Associations that stand twice always count.
+    purpose. What its own rows tell always counts.
     """
     if in_force is not None and in_force.sha256 == file.sha256:
         return
@@ -194,6 +210,13 @@ def _objections(release: Release, *, file: RawFile, in_force: InForce | None) ->
     if not distinct.passed:
         text = f"{distinct.summary}: each association should stand there once"
         yield Objection(rule="duplicates", text=text)
+    evidence = evidence_is_known(release.associations)
+    if not evidence.passed:
+        text = f"{evidence.summary}: no positive would be made of these"
+        yield Objection(rule="evidence", text=text)
+    for finding in (names_are_told_apart(release.associations), symbols_are_no_dates(release.associations)):
+        if not finding.passed:
+            yield Objection(rule="names", text=finding.summary)
     if in_force is None or in_force.is_synthetic != file.is_synthetic:
         return
     rows = len(release.associations)

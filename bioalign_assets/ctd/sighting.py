@@ -18,9 +18,9 @@ import httpx
 from pydantic import TypeAdapter
 
 from bioalign_assets.ctd.container import leading_text, refuse_answer
-from bioalign_assets.ctd.download import FIRST_BYTES, REQUEST_HEADERS, explained, public_form, refuse_status
+from bioalign_assets.ctd.download import FIRST_BYTES, REQUEST_HEADERS, explained, refuse_status
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS, ReportKind
-from bioalign_assets.ctd.source_address import form_of, local_file, unreadable
+from bioalign_assets.ctd.source_address import form_of, local_file, public_source, unreadable
 from bioalign_assets.study.source import DemoRelease
 from bioalign_assets.warehouse.hashing import file_sha256
 
@@ -90,7 +90,7 @@ def of_validators(url: str, *, validators: Mapping[str, str]) -> Sighting | None
     """
     if not validators:
         return None
-    place = public_form(url)
+    place = public_source(url)
     if tag := _plain_tag(validators.get(_ETAG, "")):
         mark = f"etag {tag}"
     else:
@@ -116,7 +116,7 @@ def is_unchanged(url: str, *, validators: Mapping[str, str], known: Sighting) ->
     Only what both have counts, for a server may tell more to one method than to another: the ETag alone where
     both have one, else the time of the last change and the length.
     """
-    if not known.signature.startswith(f"{public_form(url)} "):
+    if not known.signature.startswith(f"{public_source(url)} "):
         return False
     tags = [_plain_tag(seen.get(_ETAG, "")) for seen in (validators, known.validators)]
     if all(tags):
@@ -181,7 +181,7 @@ def look(
         return of_demo(demo_release)
     if form == "path":
         return _look_at_file(local_file(source, kind=kind), known=known, kind=kind)
-    with explained(public_form(source), kind=kind, timeout_s=timeout_s):
+    with explained(public_source(source), kind=kind, timeout_s=timeout_s):
         return _within(timeout_s, lambda: _look_at_url(source, known=known, kind=kind, timeout_s=timeout_s))
 
 
@@ -228,10 +228,10 @@ async def _first_block(
     url: str, *, known: Sighting | None, client: httpx.AsyncClient, kind: ReportKind
 ) -> Sighting | None:
     """Ask for the file unless it is the known one, see by its first bytes that it is a file, and hang up."""
-    is_same_url = known is not None and known.signature.startswith(f"{public_form(url)} ")
+    is_same_url = known is not None and known.signature.startswith(f"{public_source(url)} ")
     seen = known.validators if known is not None and is_same_url else {}
     conditions = {header: seen[name] for name, header in _CONDITIONS.items() if name in seen}
-    subject = public_form(url)
+    subject = public_source(url)
     async with client.stream("GET", url, headers=conditions) as answer:
         if answer.status_code == _NOT_MODIFIED and conditions:
             return known

@@ -16,10 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bioalign_assets.ctd.container import check_container, leading_text
-from bioalign_assets.ctd.download import download, file_name_of, public_form
+from bioalign_assets.ctd.download import download, file_name_of
 from bioalign_assets.ctd.report_kind import ASSOCIATIONS, ReportKind
 from bioalign_assets.ctd.sighting import Sighting, of_content, of_validators, stat_of, validators_of
-from bioalign_assets.ctd.source_address import DEMO, form_of, local_file, unreadable
+from bioalign_assets.ctd.source_address import (
+    DEMO,
+    form_of,
+    local_file,
+    passed_over,
+    public_source,
+    unreadable,
+)
 from bioalign_assets.ctd.synthetic_file import SYNTHETIC_NOTICE
 from bioalign_assets.errors import BioAlignError, SourceError
 from bioalign_assets.warehouse.hashing import file_sha256
@@ -42,6 +49,7 @@ class RawFile:
     :param is_synthetic: it is the demo release, generated here now or given as a file
     :param retrieved_at: in UTC
     :param sighting: how the source looked when it was fetched
+    :param passed_over: one sentence on the files of a folder that may have been meant too; empty where there are none
     """
 
     path: Path
@@ -52,6 +60,7 @@ class RawFile:
     is_synthetic: bool
     retrieved_at: datetime
     sighting: Sighting
+    passed_over: str = ""
 
 
 @contextmanager
@@ -97,6 +106,7 @@ def fetched(
                 is_synthetic=SYNTHETIC_NOTICE in leading_text(file, kind=kind),
                 retrieved_at=retrieved_at,
                 sighting=sighting or of_content(sha256, place=uri, size=size, stat=came.stat),
+                passed_over=came.passed_over,
             )
         except BioAlignError as problem:
             raise told_about(problem, path=file, uri=uri) from problem
@@ -110,12 +120,14 @@ class _Acquired:
 
     :param sighting: how a URL looked, by the headers of the download; None where they told nothing
     :param stat: of a local file, before it was read
+    :param passed_over: as in ``RawFile``
     """
 
     file: Path
     uri: str
     sighting: Sighting | None = None
     stat: str = ""
+    passed_over: str = ""
 
 
 def _acquire(
@@ -128,7 +140,7 @@ def _acquire(
         demo(file)
         return _Acquired(file=file, uri=DEMO)
     if form == "url":
-        uri, file = public_form(source), aside / file_name_of(source, stem=stem)
+        uri, file = public_source(source), aside / file_name_of(source, stem=stem)
         headers = download(source, to=file, kind=kind, timeout_s=timeout_s)
         if not file.stat().st_size:
             raise SourceError(uri, found="an empty answer", expected=kind.title, remedy=kind.by_hand)
@@ -142,7 +154,9 @@ def _acquire(
         shutil.copyfile(original, file)
     except OSError as problem:
         raise unreadable(original, problem=problem, kind=kind) from problem
-    return _Acquired(file=file, uri=original.resolve().as_uri(), stat=stat)
+    return _Acquired(
+        file=file, uri=original.resolve().as_uri(), stat=stat, passed_over=passed_over(source, kind=kind)
+    )
 
 
 def keep(raw: RawFile, *, into: Path) -> RawFile:

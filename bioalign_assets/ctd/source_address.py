@@ -3,23 +3,55 @@
 Nothing is fetched here, and of a local file only the header is read.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from bioalign_assets.ctd.download import public_form
 from bioalign_assets.ctd.report_kind import ReportKind
 from bioalign_assets.ctd.table_header import read_header
 from bioalign_assets.errors import BioAlignError, SourceError
 
-__all__ = ["DEMO", "SOURCE_FORMS", "form_of", "local_file", "public_source", "unreadable"]
+__all__ = ["DEMO", "SOURCE_FORMS", "form_of", "local_file", "passed_over", "public_source", "unreadable"]
 
 DEMO = "demo"
 SOURCE_FORMS = (
     "'demo', a URL (http or https), a file (.csv or .tsv, gzipped or plain) or a folder with such files"
 )
-_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+# as browsers and wget name what they have not yet whole
+_UNFINISHED = re.compile(
+    r"\.(?:part|partial|crdownload|download|tmp|aria2|opdownload|!ut|filepart)(?:\.\d+)?$", re.IGNORECASE
+)
+# of a file that is passed over it is told if a person may have meant it; other files may lie there by thousands
+_MEANT = re.compile(r"ctd|\.(?:csv|tsv|txt|tab|gz|zip|xlsx?|ods|xml|json)\b", re.IGNORECASE)
+_MOST_NAMED = 5
+_HOST = re.compile(r"(?:[\w.%~-]+|\[[0-9A-Fa-f:.%]+\])(?::\d*)?")
+_IN_NO_URL = re.compile(r"//[^/]*@")  # a URL whose colon was forgotten
+
+
+def public_source(source: str) -> str:
+    """Return a source as it may be shown and kept: without user, password, query and fragment, which may be secret.
+
+    The one way in which a source of whatever form comes into a message, a record or a file. Where a URL is so broken
+    that nobody knows what is secret in it, nothing but its scheme is shown. A path stays as it is.
+
+    :param source: as a person gave it; also one that is no source
+    """
+    scheme, mark, rest = source.strip().partition("://")
+    if not mark:
+        return _IN_NO_URL.sub("//…@", source.strip())
+    if scheme.lower() == "file":
+        return source.strip()
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    network, slash, path = place.partition("/")
+    host = network.rpartition("@")[2]
+    # a password with a slash or a question mark in it ends the host too early
+    is_torn = "@" not in network and ":" in network and "@" in rest
+    if is_torn or not _HOST.fullmatch(host) or "://" in path:
+        return f"{scheme}://…"
+    return f"{scheme}://{host}{slash}{path}"
 
 
 def form_of(source: str, *, kind: ReportKind) -> tuple[Literal["demo", "url", "path"], str]:
@@ -34,13 +66,13 @@ def form_of(source: str, *, kind: ReportKind) -> tuple[Literal["demo", "url", "p
     if scheme in {"http", "https"}:
         try:
             urlsplit(source)
-        except ValueError as problem:
+        except ValueError:  # its text quotes the URL, and so would the record of its cause
             raise SourceError(
                 kind.setting,
-                found=f"a broken URL ({problem})",
+                found=f"a broken URL ({public_source(source)})",
                 expected=SOURCE_FORMS,
                 remedy="Correct the URL.",
-            ) from problem
+            ) from None
         return "url", source
     if scheme == "file":
         return "path", unquote(source.partition("://")[2])
@@ -49,15 +81,6 @@ def form_of(source: str, *, kind: ReportKind) -> tuple[Literal["demo", "url", "p
         remedy = f"Set {kind.setting} to one of these."
         raise SourceError(kind.setting, found=found, expected=SOURCE_FORMS, remedy=remedy)
     return "path", source
-
-
-def public_source(source: str, *, kind: ReportKind) -> str:
-    """Return the source as it may be shown: a URL without what may be secret in it.
-
-    :raises SourceError: as ``form_of``
-    """
-    form, source = form_of(source, kind=kind)
-    return public_form(source) if form == "url" else source
 
 
 def local_file(source: str, *, kind: ReportKind) -> Path:
@@ -76,39 +99,71 @@ def local_file(source: str, *, kind: ReportKind) -> Path:
     except (OSError, RuntimeError, ValueError) as problem:  # no permission, no such home, a NUL in the path
         raise unreadable(source, problem=problem, kind=kind) from problem
     remedy = f"Check the path (a relative one starts at {Path.cwd()}), or set {kind.setting} anew."
-    raise SourceError(source, found=found, expected=SOURCE_FORMS, remedy=remedy)
+    raise SourceError(public_source(source), found=found, expected=SOURCE_FORMS, remedy=remedy)
+
+
+def passed_over(source: str, *, kind: ReportKind) -> str:
+    """Return one sentence on the files of a folder that may have been meant and are no such report; else nothing.
+
+    :param source: as for ``local_file``; anything else passes nothing over
+    """
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        return ""
+    meant = {path: why for path, why in _looked_at(folder, kind=kind)[1].items() if _MEANT.search(path.name)}
+    return f"Passed over in {folder}: {_listed(meant)}." if meant else ""
 
 
 def _newest(folder: Path, *, kind: ReportKind) -> Path:
-    """Return the newest report of this kind right in the folder; other files are passed over."""
+    """Return the newest report of this kind right in the folder."""
+    dated, others = _looked_at(folder, kind=kind)
+    if dated:
+        return max(dated)[-1]
+    seen = f"; passed over: {_listed(others)}" if others else ""
+    raise SourceError(
+        str(folder),
+        found=f"a folder without such a file{seen}",
+        expected=f"a file that holds {kind.title}, as .csv or .tsv, gzipped or plain, whatever its name "
+        f"(columns {', '.join(kind.columns)})",
+        remedy=kind.by_hand,
+    )
+
+
+def _looked_at(
+    folder: Path, *, kind: ReportKind
+) -> tuple[list[tuple[datetime, float, str, Path]], dict[Path, str]]:
+    """Return the reports right in a folder with what orders them, and the other files with why they are none.
+
+    By their bytes, whatever their names: wget appends ``.1``, browsers ``(1)``, people ``- Copy`` or ``.txt``.
+    """
     dated: list[tuple[datetime, float, str, Path]] = []
-    passed_over: list[str] = []
+    others: dict[Path, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.name.lower().endswith(_SUFFIXES) or not path.is_file():
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if _UNFINISHED.search(path.name):
+            others[path] = "a download that is not finished"
             continue
         try:
             header = read_header(path, kind=kind)
         except BioAlignError as problem:
-            passed_over.append(f"{path.name} ({problem.found[:120]})")
+            others[path] = problem.found[:120]
             continue
         modified = path.stat().st_mtime
         date = header.report_created or datetime.fromtimestamp(modified, UTC)
         dated.append((date, modified, path.name, path))
-    if dated:
-        return max(dated)[-1]
-    seen = f"; passed over: {'; '.join(passed_over[:5])}" if passed_over else ""
-    more = f" and {len(passed_over) - 5} more" if len(passed_over) > 5 else ""
-    raise SourceError(
-        str(folder),
-        found=f"a folder without such a file{seen}{more}",
-        expected=f"a file with a name that ends in {', '.join(_SUFFIXES)} and holds {kind.title} "
-        f"(columns {', '.join(kind.columns)})",
-        remedy=kind.by_hand,
-    )
+    return dated, others
+
+
+def _listed(others: Mapping[Path, str]) -> str:
+    """Return some files with why they were passed over, first those that may have been meant."""
+    ordered = sorted(others, key=lambda path: not _MEANT.search(path.name))
+    more = f" and {len(ordered) - _MOST_NAMED} more" if len(ordered) > _MOST_NAMED else ""
+    return "; ".join(f"{path.name} ({others[path]})" for path in ordered[:_MOST_NAMED]) + more
 
 
 def unreadable(path: str | Path, *, problem: Exception, kind: ReportKind) -> SourceError:
     """Return the error for a path that the system would not let us read."""
     reason = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
     remedy = f"Check that the path is right and that you may read it, or set {kind.setting} anew."
-    return SourceError(str(path), found=reason, expected=SOURCE_FORMS, remedy=remedy)
+    return SourceError(public_source(str(path)), found=reason, expected=SOURCE_FORMS, remedy=remedy)

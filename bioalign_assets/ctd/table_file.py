@@ -10,7 +10,7 @@ Python's ``csv`` reads row by row, and is strict: it says what is wrong on which
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -22,13 +22,14 @@ from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from bioalign_assets.ctd.container import open_container
 from bioalign_assets.ctd.report_kind import ReportKind
-from bioalign_assets.ctd.table_header import read_header, utf8_required
+from bioalign_assets.ctd.table_header import LONGEST_LINE, line_too_long, read_header, utf8_required
 from bioalign_assets.errors import ReleaseError
 
 __all__ = ["TableFile"]
 
 _BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 65_536
+_LONGEST_FIELD = 1 << 17  # in characters; the longest in a real release has some hundreds
 _EDGES = np.frombuffer(b",\r\n", dtype=np.uint8)
 
 
@@ -81,13 +82,17 @@ class TableFile:
                 remedy=f"The file was probably cut off when it was saved. {self.kind.by_hand}",
             )
 
-    def line_of(self, row: int) -> int:
-        """Return the line number, from 1, at which a row starts.
+    def lines_of(self, rows: Sequence[int]) -> Mapping[int, int]:
+        """Return the line number, from 1, at which each of some rows starts.
 
-        :param row: its number among all rows, from 0
-        :raises ReleaseError, SourceError: as ``batches``, for what is wrong above it
+        :param rows: their numbers among all rows, from 0, in ascending order
+        :raises ReleaseError, SourceError: as ``batches``, for what is wrong above them
         """
-        return next(islice(self._rows(), row, None))[0]
+        numbered, lines, read = self._rows(), {}, 0
+        for row in rows:
+            lines[row] = next(islice(numbered, row - read, None))[0]
+            read = row + 1
+        return lines
 
     def _blocks(self, *, show_progress: bool) -> Iterator[bytes]:
         """Yield the bytes below the header in blocks of whole rows."""
@@ -119,7 +124,9 @@ class TableFile:
             convert_options=ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
         longest = max(pc.max(pc.binary_length(fields)).as_py() or 0 for fields in table.columns)
-        if longest > csv.field_size_limit():
+        if (
+            longest > _LONGEST_FIELD
+        ):  # in bytes, so that it may be a shorter one: the reader of rows will tell
             raise _Odd
         fields = [table[place].combine_chunks() for place in self._places]
         if self._is_tabbed:
@@ -137,22 +144,39 @@ class TableFile:
         ):
             stream.read(self.header.size)
             text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-            reader = csv.reader(text, delimiter=self.header.delimiter, quoting=quoting, strict=True)
+            lines = _Lines(text)
+            reader = csv.reader(lines, delimiter=self.header.delimiter, quoting=quoting, strict=True)
             try:
                 for row in reader:
                     line, start = start + 1, self.header.lines + reader.line_num
+                    lines.length = 0
                     if not row:
                         continue
                     if len(row) != width:
                         raise self._wrong_width(row, line=line)
+                    if max(map(len, row)) > _LONGEST_FIELD:
+                        raise self._field_too_long(line=line)
                     yield line, [_unquoted(field) for field in row] if self._is_tabbed else row
+            except _TooLong as problem:
+                raise line_too_long(self.path, line=start + 1, kind=self.kind) from problem
             except csv.Error as problem:
+                if "field larger than field limit" in str(problem):
+                    raise self._field_too_long(line=start + 1) from problem
                 raise ReleaseError(
                     f"{self.path}, line {start + 1}",
                     found=f"a row that can't be split into fields ({problem})",
                     expected="fields whose double quotes are closed, and doubled inside a field",
                     remedy=f"Look at the quotes from there on, or take the original. {self.kind.by_hand}",
                 ) from problem
+
+    def _field_too_long(self, *, line: int) -> ReleaseError:
+        return ReleaseError(
+            f"{self.path}, line {line}",
+            found=f"a field of more than {_LONGEST_FIELD:,} characters",
+            expected="fields as CTD writes them: names, numbers and lists of some hundreds of characters",
+            remedy="A double quote that is never closed, or another file: look at the line, or take the original. "
+            f"{self.kind.by_hand}",
+        )
 
     def _wrong_width(self, row: list[str], *, line: int) -> ReleaseError:
         return ReleaseError(
@@ -161,6 +185,33 @@ class TableFile:
             expected=f"{len(self.header.columns)} fields, as many as columns",
             remedy=f"The file was cut off or edited: mend it, or take the original. {self.kind.by_hand}",
         )
+
+
+class _TooLong(Exception):  # noqa: N818 - told as an error that knows the line
+    pass
+
+
+class _Lines:
+    """The lines of a text; raises where a row has no end, before it fills the memory.
+
+    :ivar length: characters of the row that is being read; to be set to 0 by who has read one
+    """
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.length = 0
+        self._text = text
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(LONGEST_LINE + 1 - self.length)
+        if not line:
+            raise StopIteration
+        self.length += len(line)
+        if self.length > LONGEST_LINE:
+            raise _TooLong
+        return line
 
 
 def _end_of_rows(block: bytes, *, is_quoted: bool) -> int:

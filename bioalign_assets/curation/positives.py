@@ -10,12 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bioalign_assets.ctd.quality import DIRECT_EVIDENCE
 from bioalign_assets.errors import CurationError
 
-__all__ = ["DIRECT_EVIDENCE", "published_positives", "stable_positives"]
-
-DIRECT_EVIDENCE = ("marker/mechanism", "therapeutic")
-"""The kinds of direct evidence that make an association a positive."""
+__all__ = ["published_positives", "stable_positives"]
 
 _COLUMNS = ["gene_symbol", "gene_id", "disease_name", "disease_id", "pubmed_ids"]
 

@@ -12,6 +12,7 @@ from bioalign_assets.ctd.refused_releases import kept_aside
 from bioalign_assets.models.resolved import held_models
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
 if TYPE_CHECKING:  # the commands that need neither start without Dagster
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # the commands that need neither start without Dagster
 __all__ = [
     "models_table",
     "refused_releases",
+    "release_remarks",
     "status_summary",
     "status_table",
     "step_line",
@@ -85,6 +87,16 @@ def refused_releases(settings: Settings) -> list[str]:
         f"{escape(refused.why)}"
         for refused in kept_aside(settings.warehouse / "raw")
         if refused.accepted_at is None
+    ]
+
+
+def release_remarks(settings: Settings) -> list[str]:
+    """Return a line for each remark on the release in force."""
+    rows = Tables(settings.warehouse).stored_rows(TABLES["ctd.release"]).to_pylist()
+    return [
+        f"[yellow]In the release in force[/yellow]: {escape(remark)}"
+        for row in rows
+        for remark in row["remarks"] or []
     ]
 
 

@@ -16,6 +16,7 @@ import dagster as dg
 from bioalign_assets.ctd.checks import known_sighting
 from bioalign_assets.ctd.refused_releases import kept_aside
 from bioalign_assets.ctd.sighting import Sighting, look
+from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.errors import SourceError
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
@@ -105,7 +106,10 @@ def decide(
         )
     again = memory.misses >= MOST_ATTEMPTS
     if sighting is None:
-        reason = f"{source} tells nothing by which a new release could be known: the weekly schedule ingests."
+        reason = (
+            f"{public_source(source)} tells nothing by which a new release could be known: the weekly schedule "
+            "ingests."
+        )
         return Decision(
             sighting=None, reason=reason, memory=replace(memory, misses=0), is_answering_again=again
         )

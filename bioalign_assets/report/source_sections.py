@@ -65,6 +65,7 @@ def _release(reading: Reading) -> Table | None:
             ["associations", f"{release['rows']:,}"],
             ["SHA-256 of the file", release["sha256"]],
             ["SHA-256 of its associations", release["content_sha256"]],
+            *[["remark", remark] for remark in release["remarks"] or []],
         ],
     )
 

@@ -188,7 +188,9 @@ def _told(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     for python, toml in (("dictionary", "table"), ("mapping", "table"), ("tuple", "list")):
         message = message.replace(f"a valid {python}", f"a {toml}")
-    value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    # a source may hold a password
+    is_hidden = isinstance(problem["input"], dict) or problem["loc"][0:1] == ("source",)
+    value = "" if is_hidden else f" = {problem['input']!r}"
     return f"{key}{value}: {message}" if key else message
 
 

@@ -169,6 +169,7 @@ _ALL: tuple[TableSchema, ...] = (
             _c("rows", INTEGER, "Associations in the file", unit="rows", minimum=1),
             _c("is_synthetic", FLAG, "Whether this is the built-in demo release, not CTD data"),
             _c("retrieved_at", MOMENT, "When it was fetched", in_version=False),
+            _c("remarks", TEXTS, "What was mended in the file's fields, is odd in them or was passed over, each with how often and the first line", nullable=True, in_version=False),
         ),
     ),
     TableSchema(

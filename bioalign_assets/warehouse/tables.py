@@ -235,6 +235,21 @@ class Tables:
             return {None: newest}
         return dict.fromkeys(actions[f"partition.{schema.partitioned_by}"].to_pylist())
 
+    def stored_rows(self, schema: TableSchema) -> pa.Table:
+        """Return the rows as they are stored; nothing is created or changed, so that a disk that is read-only will do.
+
+        A table that is not there has none; columns that came later than the table are empty.
+        """
+        try:
+            rows = DeltaTable(self.folder(schema)).to_pyarrow_table()
+        except TableNotFoundError:
+            return schema.arrow.empty_table()
+        columns = [
+            rows[name] if name in rows.column_names else pa.nulls(len(rows), type=type_)
+            for name, type_ in zip(schema.arrow.names, schema.arrow.types, strict=True)
+        ]
+        return pa.table(columns, names=schema.arrow.names).cast(schema.arrow)
+
     def at(self, schema: TableSchema, *, moment: datetime | None) -> DeltaTable | None:
         """Return the Delta table as it was at a moment; None if it was not there yet.
 

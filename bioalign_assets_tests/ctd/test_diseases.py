@@ -11,7 +11,7 @@ COLUMNS = (
 )  # fmt: skip
 MEDIC = [
     ("Root", "MESH:C", "", "", "", "C", "", "", ""),
-    ('"Odd", one', "MESH:D000001", "DO:DOID:1|OMIM:1", 'Says "x", \n and more', "MESH:C|MESH:D000002",
+    ('"Odd", one', "MESH:D000001", "DO:DOID:1|OMIM:100001", 'Says "x", \n and more', "MESH:C|MESH:D000002",
      "C1|C2/3", "C", "a|b", "Eye disease|Skin disease"),
     ("NA", "OMIM:600001", "", "", "MESH:D000001", "C1/600001", "C1", "", "Eye disease"),
 ]  # fmt: skip
@@ -19,12 +19,12 @@ MEDIC = [
 
 def test_medic_is_read(tmp_path):
     for name in ("m.csv.gz", "m.csv"):
-        diseases = read_diseases(save(tmp_path / name, table(MEDIC, header=block(COLUMNS))))
+        diseases = read_diseases(save(tmp_path / name, table(MEDIC, header=block(COLUMNS)))).diseases
         assert diseases.schema.equals(TABLES["ctd.diseases"].arrow)
         assert diseases.to_pylist()[1] == {
             "disease_id": "MESH:D000001",
             "disease_name": '"Odd", one',
-            "alternative_ids": ["DO:DOID:1", "OMIM:1"],
+            "alternative_ids": ["DO:DOID:1", "OMIM:100001"],
             "parent_ids": ["MESH:C", "MESH:D000002"],
             "tree_numbers": ["C1", "C2/3"],
             "classes": ["Eye disease", "Skin disease"],
@@ -37,12 +37,21 @@ def test_columns_that_nobody_reads_may_be_missing(tmp_path):
     kept = [0, 1, 2, 4, 5, 8]
     rows = [[row[i] for i in kept] for row in MEDIC]
     header = block([COLUMNS[i] for i in kept])
-    assert read_diseases(save(tmp_path / "m.csv", table(rows, header=header))).num_rows == 3
+    assert read_diseases(save(tmp_path / "m.csv", table(rows, header=header))).diseases.num_rows == 3
 
 
 @pytest.mark.parametrize(
     ("place", "value", "named"),
-    [(1, "C000001", "line 12:"), (0, "", "DiseaseName"), (1, "MESH:C", "on line 9 already")],
+    [
+        (1, "C000001", "line 12:"),
+        (0, "", "DiseaseName"),
+        (0, "x\u200by", "characters that nobody sees"),
+        (1, "MESH:C", "on line 9 already"),
+        (2, "OMIM:600001;OMIM:2", "line 12: found the AltDiseaseIDs"),
+        (4, "D000001", "line 12: found the ParentIDs"),
+        (5, "C1, C2", "line 12: found the TreeNumbers"),
+        (8, "Eye\x00disease", "line 12: found the SlimMappings"),
+    ],
 )
 def test_a_bad_disease_is_named(tmp_path, place, value, named):
     rows = [list(row) for row in MEDIC]
@@ -53,8 +62,22 @@ def test_a_bad_disease_is_named(tmp_path, place, value, named):
     assert "BIOALIGN_CTD_DISEASES_SOURCE" in str(caught.value)
 
 
+def test_blanks_in_its_lists_are_mended_and_told(tmp_path):
+    rows = [list(row) for row in MEDIC]
+    rows[2][8], rows[2][4] = "Eye disease | Skin disease", " MESH:D000001 |MESH:C"
+    vocabulary = read_diseases(save(tmp_path / "m.csv", table(rows, header=block(COLUMNS))))
+    last = vocabulary.diseases.to_pylist()[2]
+    assert (last["classes"], last["parent_ids"]) == (
+        ["Eye disease", "Skin disease"],
+        ["MESH:D000001", "MESH:C"],
+    )
+    assert [remark.split(",")[0] for remark in vocabulary.remarks] == [
+        "Blanks at the ends of a part of ParentIDs", "Blanks at the ends of a part of SlimMappings",
+    ]  # fmt: skip
+
+
 def test_associations_are_no_vocabulary(tmp_path):
-    with pytest.raises(ReleaseError, match="no column AltDiseaseIDs") as caught:
+    with pytest.raises(ReleaseError, match="found CTD's curated gene-disease associations") as caught:
         read_diseases(save(tmp_path / "a.csv", table(ROWS)))
     assert "CTD_diseases.csv.gz" in str(caught.value)
     with pytest.raises(SourceError, match="HTML"):

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from bioalign_assets.ctd.download import file_name_of, public_form
+from bioalign_assets.ctd.download import file_name_of
 from bioalign_assets.ctd.release import read_associations
+from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.errors import ReleaseError, SourceError
 from bioalign_assets_tests.ctd.ctd_files import ROWS, fetch, table
 
@@ -28,7 +29,7 @@ def refusal(url, into, error=SourceError, **more):
     with pytest.raises(error) as caught:
         get(url, into, **more)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(public_form(url))
+    assert str(caught.value).startswith(public_source(url))
     assert list(into.iterdir()) == []
     return str(caught.value)
 

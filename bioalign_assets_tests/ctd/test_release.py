@@ -1,6 +1,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioalign_assets.ctd import table_file
-from bioalign_assets.ctd.columns import split_lists
+from bioalign_assets.ctd.columns import Remarks, split_lists
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.errors import ReleaseError
 from bioalign_assets.warehouse.hashing import content_hash
@@ -111,12 +112,12 @@ def test_without_inference_columns_a_row_without_evidence_stays(tmp_path):
         ("GeneID", "-5"),
         ("GeneID", "12.0"),
         ("GeneID", "1.2E+05"),
-        ("GeneID", " 12"),
+        ("GeneID", "1 2"),
         ("GeneID", ""),
         ("GeneID", "MESH:D1"),
         ("GeneID", "9" * 30),
         ("GeneID", "٣"),
-        ("GeneID", "12\n"),
+        ("GeneID", "12\n3"),
         ("DiseaseID", "D000001"),
         ("DiseaseID", "mesh:D000001"),
         ("DiseaseID", "MESH:"),
@@ -128,6 +129,22 @@ def test_without_inference_columns_a_row_without_evidence_stays(tmp_path):
         ("DiseaseName", ""),
         ("PubMedIDs", "1.23E+07"),
         ("PubMedIDs", "12;34"),
+        ("PubMedIDs", "0"),
+        ("PubMedIDs", "1" * 11),
+        ("OmimIDs", "6.00001E+05"),
+        ("OmimIDs", "MIM:600001"),
+        ("OmimIDs", "60001"),
+        ("DirectEvidence", "marker/\x00mechanism"),
+        ("GeneSymbol", "TP\u200b53"),
+        ("GeneSymbol", "T\x00"),
+        ("GeneSymbol", "T\ufeffP"),
+        ("GeneSymbol", "T\tP\n53"),
+        ("GeneSymbol", "T\u2060P"),
+        ("DiseaseName", "two\nlines"),
+        ("DiseaseName", "soft\xadhyphen"),
+        ("DiseaseName", "right\u202eleft"),
+        ("DiseaseName", "\ue000private"),
+        ("DiseaseID", "MESH:D00\u200b1"),
     ],
 )
 def test_a_bad_field_is_named_by_line(tmp_path, column, value):
@@ -135,6 +152,77 @@ def test_a_bad_field_is_named_by_line(tmp_path, column, value):
     message = refusal(path)
     assert f"{path}, line 10:" in message
     assert f"the {column} {value!r}" in message
+
+
+@pytest.mark.parametrize("value", ["x\u115f", "x\u3164y", "x\ufe0f", "x\U000e0100", "x\u2800y", "x\ufffdy"])
+def test_what_is_drawn_as_nothing_is_told_by_its_number(tmp_path, value):
+    for column in ("GeneSymbol", "DiseaseName"):
+        message = refusal(save(tmp_path / "a.csv", table(with_field(column, value))))
+        assert f"the {column} {value!a}" in message
+        assert "characters that nobody sees" in message
+
+
+def test_each_refused_value_is_named_by_line(tmp_path):
+    rows = [[*ROWS[0][:6], ids] for ids in ("1", "x|2|y", "3", "z", *["w"] * 5)]
+    message = refusal(save(tmp_path / "a.csv", table(rows)))
+    assert (
+        "line 10: found the PubMedIDs 'x' (line 10: 'y'; line 12: 'z'; line 13: 'w'; line 14: 'w'; 3 more"
+        in message
+    )
+
+
+MENDED = {
+    "blanks around the bar": (
+        "DirectEvidence",
+        "marker/mechanism |\ttherapeutic",
+        ["marker/mechanism", "therapeutic"],
+    ),
+    "a blank at the end of a word": ("DirectEvidence", "therapeutic ", ["therapeutic"]),
+    "no-break blanks around an article": ("PubMedIDs", "\u00a012|\u200234 ", ["12", "34"]),
+    "nothing between two bars": ("OmimIDs", "|600001||600002|", ["600001", "600002"]),
+    "nothing but a blank": ("OmimIDs", " ", []),
+    "blanks around an identifier": ("DiseaseID", " MESH:D1\u3000", "MESH:D1"),
+    "blanks around a number": ("GeneID", " 12\n", 12),
+    "blanks around a symbol": ("GeneSymbol", "\u2003TP53\r\n", "TP53"),
+    "a no-break blank inside of a name": ("DiseaseName", "Made-up\u00a0disease", "Made-up disease"),
+    "two blanks inside of a name": ("DiseaseName", "Made-up  disease", "Made-up disease"),
+    "a letter and its accent apart": ("DiseaseName", "Se\u0301zary", "S\u00e9zary"),
+}
+_COLUMN = {
+    "DirectEvidence": "direct_evidence", "PubMedIDs": "pubmed_ids", "OmimIDs": "omim_ids", "DiseaseID": "disease_id",
+    "GeneID": "gene_id", "GeneSymbol": "gene_symbol", "DiseaseName": "disease_name",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value", "read"), MENDED.values(), ids=MENDED)
+def test_what_can_only_be_meant_one_way_is_mended_and_told(tmp_path, column, value, read):
+    release = read_associations(save(tmp_path / "a.csv", table(with_field(column, value))))
+    assert release.associations[_COLUMN[column]].to_pylist()[1] == read
+    assert release.remarks
+    assert all(column in remark and remark.endswith("first on line 10.") for remark in release.remarks)
+    good = read_associations(save(tmp_path / "b.csv", table()))
+    assert good.remarks == ()
+    # and the rest of the rows is what it was
+    others = release.associations.drop_columns(_COLUMN[column])
+    assert others.equals(good.associations.drop_columns(_COLUMN[column]))
+
+
+def test_remarks_count_over_all_blocks_and_name_the_first_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_file, "_BLOCK_BYTES", 1000)
+    rows = [ROWS[0]] * 60 + [(*ROWS[0][:4], "therapeutic ", *ROWS[0][5:])] * 70
+    release = read_associations(save(tmp_path / "a.csv", table(rows)))
+    assert release.remarks == (
+        "Blanks at the ends of a part of DirectEvidence, taken away: 70 times, first on line 69.",
+    )
+
+
+def test_unknown_evidence_stays_as_it_is_and_is_told(tmp_path):
+    rows = [*ROWS, *[(*ROWS[0][:4], "Marker/Mechanism|therapeutic", *ROWS[0][5:])] * 2]
+    release = read_associations(save(tmp_path / "a.csv", table(rows)))
+    assert release.associations["direct_evidence"].to_pylist()[-1] == ["Marker/Mechanism", "therapeutic"]
+    assert release.remarks == (
+        "Direct evidence 'Marker/Mechanism', which makes no positive: 2 times, first on line 12.",
+    )
 
 
 @pytest.mark.parametrize("is_full_report", [True, False])
@@ -158,7 +246,8 @@ def test_over_many_blocks_rows_and_lines_are_counted_on(tmp_path, monkeypatch, i
 @given(st.lists(st.text(st.sampled_from("ab|"), max_size=6), max_size=8))
 def test_lists_are_split_as_in_python(fields):
     expected = [[part for part in field.split("|") if part] for field in fields]
-    split = split_lists(pa.array(fields, type=pa.string()))
+    rows, remarks = np.arange(len(fields)), Remarks()
+    split = split_lists(pa.array(fields, type=pa.string()), column="X", rows=rows, remarks=remarks)
     split.validate(full=True)
     assert split.to_pylist() == expected
     assert split.slice(1).to_pylist() == expected[1:]

@@ -80,6 +80,9 @@ ACCEPTABLE = {
     "the full report": with_columns(FULL_COLUMNS),
     "tab-separated": table(MANY, delimiter="\t"),
     "plain header": table(MANY, header=",".join(COLUMNS) + "\n"),
+    "one new word of evidence in a hundred": table([*MANY[:99], (*MANY[99][:4], "inferred", *MANY[99][5:])]),
+    "names that differ in case": table([*MANY, ("g0", "1000", *MANY[0][2:])]),
+    "a gene of a worm": table([*MANY, ("AVR-15", "1000", *MANY[0][2:])]),
 }
 
 
@@ -90,6 +93,14 @@ def test_a_release_like_the_one_in_force_goes_in(tmp_path, raw, in_force, text):
     assert result.overruled == ()
     assert result.raw.path.parent == raw / "ctd" / result.raw.sha256
     assert kept_aside(raw) == []
+
+
+def with_evidence(word, *, of):
+    return table([(*row[:4], word, *row[5:]) if place < of else row for place, row in enumerate(MANY)])
+
+
+def with_symbol(*symbols):
+    return table([*MANY, *[(symbol, str(1000 + at), *MANY[0][2:]) for at, symbol in enumerate(symbols)]])
 
 
 def without_last_fields(text):
@@ -103,6 +114,29 @@ REFUSED = {
     "a column more": (with_columns((*COLUMNS, "Score")), "columns", "new: 'Score'"),
     "twice the same": (table([*MANY, MANY[3]]), "duplicates", "1 of 101 rows"),
     "older": (table(MANY, header=block(date=EARLIER)), "older", "2025-08-26 18:25"),
+    "evidence in another spelling": (
+        with_evidence("Marker/Mechanism", of=98),
+        "evidence",
+        "98 (98.00%) have other words than marker/mechanism and therapeutic ('Marker/Mechanism' in 98.00%)",
+    ),
+    "a word of evidence that is new in two of a hundred": (
+        with_evidence("inferred", of=2),
+        "evidence",
+        "2.00%",
+    ),
+    "evidence in another spelling everywhere": (
+        with_evidence("Therapeutic", of=100),
+        "unreadable",
+        "'Therapeutic' in 100.00%",
+    ),
+    "evidence with another separator": (
+        with_evidence("marker/mechanism;therapeutic", of=100),
+        "unreadable",
+        "'marker/mechanism;therapeutic'",
+    ),
+    "a symbol in letters of another script": (with_symbol("G\u0410", "GA"), "names", "'GA' and 'G\\u0410'"),
+    "symbols with two dashes": (with_symbol("G\u2013A", "G-A"), "names", "'G-A' and 'G\\u2013A'"),
+    "symbols that may be dates": (with_symbol("SEP-2", "DEC-1"), "names", "'DEC-1' with the GeneID 1001"),
     "a column less": (with_columns(COLUMNS[:-1]), "unreadable", "PubMedIDs"),
     "a column renamed": (
         table(MANY).replace("GeneSymbol", "Gene_Symbol"),
@@ -162,6 +196,15 @@ def test_of_a_source_that_gives_no_file_nothing_is_kept(tmp_path, raw, in_force,
     assert str(caught.value).startswith(source.as_uri())
     assert caught.value.remedy.endswith(".")
     assert files_in(raw) == kept
+
+
+def test_what_goes_in_brings_its_remarks(tmp_path, raw):
+    rows = [*MANY[:99], (*MANY[99][:4], "inferred", *MANY[99][5:])]
+    result = bring(save(tmp_path / "next.csv", table(rows, header=block(date="some day"))), raw)
+    assert result.remarks == (
+        "Direct evidence 'inferred', which makes no positive: 1 time, first on line 108.",
+        "Its date can't be told: 'some day' is not of the form 'Wed Aug 27 14:25:10 EDT 2025'.",
+    )
 
 
 def test_everything_that_speaks_against_a_release_is_told(tmp_path, raw, in_force):

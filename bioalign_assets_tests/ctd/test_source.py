@@ -1,3 +1,4 @@
+import gzip
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.report_kind import DISEASES
+from bioalign_assets.ctd.source_address import public_source
 from bioalign_assets.ctd.synthetic import write_demo_diseases, write_demo_release
 from bioalign_assets.errors import ReleaseError, SourceError
 from bioalign_assets.study.source import DemoRelease
@@ -75,6 +77,11 @@ def test_a_file_is_kept_as_it_is(tmp_path, into, name):
     assert not raw.is_synthetic
     assert release.associations.num_rows == len(ROWS)
     assert get(original.as_uri(), into)[0].path == raw.path
+
+
+def test_gzip_inside_of_gzip_is_told(tmp_path, into):
+    twice = save(tmp_path / "a.csv.gz", gzip.compress(table().encode()))
+    assert "a gzip file inside of a gzip file" in refusal(twice, into)
 
 
 def test_a_path_may_start_with_a_tilde_or_be_relative(tmp_path, into, good, monkeypatch):
@@ -162,6 +169,38 @@ def test_a_source_that_is_none_is_refused_with_what_may_stand_there(into, source
     assert "secret" not in message
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("demo", "demo"),
+        ("  /data/a?b@c#d.csv ", "/data/a?b@c#d.csv"),
+        ("file:///data/a@b.csv", "file:///data/a@b.csv"),
+        ("https://ctdbase.org/reports/x.csv.gz", "https://ctdbase.org/reports/x.csv.gz"),
+        ("https://host:8080/x.csv", "https://host:8080/x.csv"),
+        ("https://host/@scope/x.csv", "https://host/@scope/x.csv"),
+        ("https://[::1]:80/x", "https://[::1]:80/x"),
+        ("https://u:SECRET@host/x?SECRET#SECRET", "https://host/x"),
+        ("https://SECRET@host/x", "https://host/x"),
+        ("https://u:SE@SECRET@host/x", "https://host/x"),
+        ("HTTPS://u:SECRET@host", "HTTPS://host"),
+        ("https://host?SECRET", "https://host"),
+        ("https://u:SEC/RET@host/x", "https://…"),
+        ("https://u:12/SECRET@host/x", "https://…"),
+        ("https://u:SEC?RET@host/x", "https://…"),
+        ("https://u:SEC#RET@host/x", "https://…"),
+        ("https://u:SECRET@ho st/x", "https://…"),
+        ("https://u:SECRET/x", "https://…"),
+        ("https://u:SECRET@host:port/x", "https://…"),
+        ("https://https://u:SECRET@host/x", "https://…"),
+        ("s3://key:SECRET@bucket/x?SECRET", "s3://bucket/x"),
+        ("https//u:SECRET@host/x", "https//…@host/x"),
+    ],
+)
+def test_a_source_is_shown_without_what_may_be_secret(source, shown):
+    assert public_source(source) == shown
+    assert "SEC" not in shown
+
+
 def test_a_folder_without_permission_is_refused(tmp_path, into, monkeypatch):
     def forbidden(self):
         raise PermissionError(13, "Permission denied", str(self))
@@ -202,10 +241,43 @@ def test_a_file_without_date_counts_by_its_own_time(folder, into):
     assert get(folder, into)[0].file_name == "plain.csv"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CTD_curated_genes_diseases.csv.gz.1", "CTD_curated_genes_diseases.csv (1).gz",
+        "CTD_curated_genes_diseases(2).csv", "CTD_curated_genes_diseases - Copy.csv.gz",
+        "CTD_curated_genes_diseases.csv.txt", "CTD_curated_genes_diseases", "download", "a.csv.bak", "A.CSV.GZ",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("gz", [True, False])
+def test_the_newest_is_taken_by_its_bytes_whatever_its_name(folder, into, name, gz):
+    dated(folder, "CTD_curated_genes_diseases.csv", "Wed Aug 27 14:25:10 EDT 2025")
+    text = table([("NEW", *ROWS[0][1:])], header=block(date="Tue Sep 30 10:00:00 EDT 2025"))
+    save(folder / name, text, gz=gz)
+    raw, release = get(folder, into)
+    assert raw.file_name == name
+    assert release.associations["gene_symbol"].to_pylist() == ["NEW"]
+    assert raw.passed_over == ""
+
+
+def test_what_may_have_been_meant_and_was_passed_over_is_told(folder, into):
+    dated(folder, "old.csv", "Wed Aug 27 14:25:10 EDT 2025")
+    save(folder / "CTD_curated_genes_diseases.csv.gz.part", "x")
+    save(folder / "CTD_curated_genes_diseases.xlsx", b"PK\x03\x04")
+    save(folder / "photo.jpg", b"\xff\xd8\xff")
+    told = get(folder, into)[0].passed_over
+    assert told.startswith(f"Passed over in {folder}: ")
+    assert "CTD_curated_genes_diseases.csv.gz.part (a download that is not finished)" in told
+    assert "CTD_curated_genes_diseases.xlsx (a ZIP archive or an Excel workbook)" in told
+    assert "photo" not in told
+    assert get(folder / "old.csv", into)[0].passed_over == ""
+
+
 def test_files_that_are_no_release_are_passed_over(folder, into):
     dated(folder, "good.csv", "Tue Apr 30 10:00:00 EDT 2002")
     dated(folder, ".hidden.csv", "Tue Sep 30 10:00:00 EDT 2025")
-    dated(folder, "notes.txt", "Tue Sep 30 10:00:00 EDT 2025")
+    save(folder / "notes.txt", "Dear diary")
+    dated(folder, "CTD_curated_genes_diseases.csv.gz.crdownload", "Tue Sep 30 10:00:00 EDT 2025")
     save(folder / "page.csv.gz", "<html>", gz=False)
     save(folder / "empty.csv", "")
     save(folder / "other.csv", "ChemicalName,ChemicalID\na,b\n")
@@ -218,7 +290,7 @@ def test_a_folder_without_release_says_what_was_looked_for_and_seen(folder, into
     assert "a folder without such a file" in refusal(folder, into)
     save(folder / "page.csv.gz", "<html>", gz=False)
     message = refusal(folder, into)
-    assert ".tsv.gz" in message
+    assert "as .csv or .tsv, gzipped or plain, whatever its name" in message
     assert "page.csv.gz (a web page (HTML))" in message
     for number in range(7):
         save(folder / f"n{number}.csv", "a\n1\n")

@@ -314,7 +314,7 @@ def test_a_specification_is_frozen():
 def test_the_vocabulary_has_every_disease_with_its_class(tmp_path, draw, seed):
     frame = draw(seed=seed)
     write_demo_diseases(tmp_path / "m.csv.gz", spec=DemoRelease(seed=seed))
-    diseases = read_diseases(tmp_path / "m.csv.gz").to_pandas().set_index("disease_id")
+    diseases = read_diseases(tmp_path / "m.csv.gz").diseases.to_pandas().set_index("disease_id")
     assert len(diseases) == 500 + 8 + 1
     named = diseases.loc[frame["disease_id"]]
     assert (named["disease_name"].to_numpy() == frame["disease_name"].to_numpy()).all()

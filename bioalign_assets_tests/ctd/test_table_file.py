@@ -1,6 +1,6 @@
-import csv
 import itertools
 import re
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -110,7 +110,12 @@ def test_line_numbers_are_those_of_an_editor(tmp_path, header):
     path = save(tmp_path / "a.csv", text.replace("X#1", "\n\nX#1"))
     editor = path.read_text().split("\n")
     file = TableFile(path, kind=ASSOCIATIONS)
-    assert [editor[file.line_of(row) - 1].split(",")[0] for row in range(4)] == ["NA", "A", "null", "X#1"]
+    assert [editor[line - 1].split(",")[0] for line in file.lines_of(range(4)).values()] == [
+        "NA",
+        "A",
+        "null",
+        "X#1",
+    ]
 
 
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
@@ -206,15 +211,15 @@ def test_columns_are_found_by_name_wherever_they_stand_and_further_ones_are_acce
 
 
 def test_a_field_that_is_too_long_to_be_one_is_named(tmp_path):
-    rows = [ROWS[0], ("A", "1", "x" * (csv.field_size_limit() + 1), *ROWS[0][3:])]
+    rows = [ROWS[0], ("A", "1", "x" * 140_000, *ROWS[0][3:])]
     message = refusal(save(tmp_path / "a.csv", table(rows)))
     assert "line 10:" in message
-    assert "field larger than field limit" in message
+    assert "a field of more than 131,072 characters" in message
 
 
 @pytest.mark.parametrize("gz", [True, False])
 @pytest.mark.parametrize(
-    "page", ["<!DOCTYPE html><html>…", "\n  <html lang='en'>", "\ufeff<HTML>", "<?xml ?>"]
+    "page", ["<!DOCTYPE html><html>…", "\n  <html lang='en'>", "\ufeff<HTML>", "<?xml ?><!DOCTYPE html>"]
 )
 def test_a_web_page_is_named_and_the_way_out_told(tmp_path, page, gz):
     message = refusal(save(tmp_path / "CTD_curated_genes_diseases.csv.gz", page, gz=gz), SourceError)
@@ -229,6 +234,15 @@ def test_a_web_page_is_named_and_the_way_out_told(tmp_path, page, gz):
         (b"", "empty file"),
         (b"PK\x03\x04rest", "Excel"),
         (b"BZh91AY", "bzip2"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "Excel workbook of the old form"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "pointer of Git LFS"),
+        (b'<?xml version="1.0" encoding="UTF-8"?>\n<Rows><Row/></Rows>', "an XML file"),
+        (b"<Rows><Row><GeneID>1</GeneID></Row></Rows>", "an XML file"),
+        (b'{"GeneSymbol": "A"}', "JSON"),
+        (b"%PDF-1.7", "PDF"),
+        (b"PAR1xx", "Parquet"),
+        (b"SQLite format 3\x00", "SQLite"),
+        (b"a.csv".ljust(257, b"\x00") + b"ustar  \x00", "tar archive"),
         ("GeneSymbol".encode("utf-16"), "UTF-16"),
     ],
 )
@@ -274,8 +288,8 @@ def test_a_header_without_rows_is_refused(tmp_path, text):
     ("text", "told"),
     [
         ("# only\n# comments\n", "2 lines of '#' without the names"),
-        ("# Fields:\n", "no column"),
-        ("#\n" * 20_000, "10000 lines of '#'"),
+        ("# Fields:\n", "1 lines of '#' without the names"),
+        (f"#{'x' * 998}\n" * 5_000, "4195 lines of '#'"),
     ],
 )
 def test_a_block_without_names_is_refused(tmp_path, text, told):
@@ -300,8 +314,83 @@ def test_a_renamed_column_is_named_with_what_may_be_meant(tmp_path, old, new, hi
 
 
 def test_another_table_is_refused_with_its_columns(tmp_path):
-    message = refusal(save(tmp_path / "a.csv", "ChemicalName,ChemicalID,CasRN\na,b,c\n"))
-    assert "'ChemicalName', 'ChemicalID', 'CasRN'" in message
+    message = refusal(save(tmp_path / "a.csv", "Name,Age,Place\na,b,c\n"))
+    assert "'Name', 'Age', 'Place'" in message
+
+
+OTHERS = {
+    "semicolons": (PLAIN.replace(",", ";"), "separated by semicolons"),
+    "semicolons in the block": (block().replace(",", ";"), "separated by semicolons"),
+    "bars": (PLAIN.replace(",", "|"), "separated by vertical bars"),
+    "blanks": (PLAIN.replace(",", "  "), "separated by blanks"),
+    "chemicals": ("# Fields:\n# ChemicalName,ChemicalID,CasRN,Definition\n#\n", "CTD_chemicals"),
+    "chemicals and genes": (
+        "ChemicalName,ChemicalID,CasRN,GeneSymbol,GeneID,Interaction\n",
+        "CTD_chem_gene_ixns",
+    ),
+    "chemicals and diseases": (
+        "ChemicalName,ChemicalID,CasRN,DiseaseName,DiseaseID\n",
+        "CTD_chemicals_diseases",
+    ),
+    "genes": ("GeneSymbol\tGeneName\tGeneID\tAltGeneIDs\n", "CTD_genes"),
+    "MEDIC": ("DiseaseName,DiseaseID,AltDiseaseIDs,ParentIDs,TreeNumbers,SlimMappings\n", "MEDIC"),
+    "no names": ("A,1,Made-up,MESH:D000001,marker/mechanism,,3\n", "line 1: found a row where the names"),
+    "no names, tabs": ("A\t1\tMade-up\tOMIM:600001\ttherapeutic\t\t3\n", "found a row where the names"),
+    "no names below remarks": ("# kept by hand\n#\nA,1,D,MESH:C000001,,,3\n", "line 3: found a row where"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), OTHERS.values(), ids=OTHERS)
+def test_a_table_that_is_plainly_something_else_is_told_as_that(tmp_path, text, told):
+    message = refusal(save(tmp_path / "a.csv", text + "1,2,3\n" * 3))
+    assert told in message
+    assert "https://ctdbase.org/downloads/" in message
+    assert "no column" not in message
+
+
+HEADERS = {
+    "the names alone behind #": f"# {PLAIN}",
+    "without a blank": f"#{PLAIN}",
+    "quoted": '"# ' + '","'.join(COLUMNS) + '"\n',
+    "on the line that says Fields": f"# Fields: {PLAIN}",
+    "below terms": f"# terms\n#\n# {PLAIN}#\n",
+    "below a date": f"# Report created: Wed Aug 27 14:25:10 EDT 2025\n# {PLAIN}",
+    "with a mark of UTF-8": f"\ufeff# {PLAIN}",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_line_with_a_hash_that_holds_all_names_is_the_header(tmp_path, header, delimiter):
+    path = save(tmp_path / "a.csv", table(header=header.replace(",", delimiter), delimiter=delimiter))
+    assert rows_of(path) == list(ROWS)
+
+
+def test_the_table_of_a_batch_query_is_read(tmp_path):
+    rows = [("asked", *row) for row in ROWS]
+    text = table(rows, header=f"# Input\t{TABBED}", delimiter="\t")
+    assert rows_of(save(tmp_path / "a.tsv", text)) == list(ROWS)
+
+
+@pytest.mark.parametrize("place", ["the first", "below the header", "the third", "over many lines"])
+@pytest.mark.parametrize("gz", [True, False])
+def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(tmp_path, place, gz):
+    long = ("x" * 8 if place != "over many lines" else '"x\n",') * 8_000_000
+    text = {
+        "the first": long,
+        "below the header": PLAIN + long,
+        "the third": table(header=PLAIN) + long,
+        "over many lines": PLAIN + long,
+    }[place]
+    path = save(tmp_path / "a.csv", text, gz=gz)
+    tracemalloc.start()
+    message = refusal(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "a row of more than 1,048,576 characters" in message
+    line = {"the first": 1, "below the header": 2, "the third": 5, "over many lines": 2}[place]
+    assert f"line {line}: " in message
+    assert peak < 36e6  # the text has 40 MB and more
 
 
 def test_a_doubled_column_is_refused(tmp_path):
