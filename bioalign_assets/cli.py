@@ -12,7 +12,7 @@ import traceback
 import warnings
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ from bioalign_assets.study import load_study
 from bioalign_assets.terminal import keep_terminal
 from bioalign_assets.warehouse.catalogue import open_catalogue, own_catalogue_path, rebuild_catalogue
 from bioalign_assets.warehouse.dictionary import data_dictionary
+from bioalign_assets.warehouse.disk import disk_error
 from bioalign_assets.warehouse.export import export_database
 from bioalign_assets.warehouse.questions import answer, converse
 from bioalign_assets.warehouse.schemas import TABLES
@@ -221,7 +222,7 @@ def refresh(*, training: bool | None, accept: str, at_once: int | None, adopt: b
 def status(*, only_stale: bool) -> None:
     """List every asset partition as fresh, stale (and why) or missing; change nothing."""
     from bioalign_assets.definitions import build_defs
-    from bioalign_assets.execution.instance import belonging_of, open_instance, see_that_it_belongs
+    from bioalign_assets.execution.instance import belonging_of, instance_to_read, see_that_it_belongs
     from bioalign_assets.freshness.history import History
     from bioalign_assets.freshness.partition_graph import PartitionGraph
     from bioalign_assets.freshness.settings_assets import present_settings
@@ -233,7 +234,8 @@ def status(*, only_stale: bool) -> None:
     graph = PartitionGraph(build_defs(settings=settings, study=study).resolve_asset_graph())
     history = History(graph)
     if belonging_of(settings.warehouse) is not None:
-        history.read(instance=open_instance(settings.warehouse))
+        with instance_to_read(settings.warehouse) as instance:
+            history.read(instance=instance)
     # the study file as it is now: what it changed is a reason too
     states = partition_states(graph=graph, history=history, settings=present_settings(study))
     console = _console()
@@ -654,8 +656,9 @@ def main() -> None:
     status = _run()
     # At a normal exit torch and DuckDB are torn down in an order that prints pages of "nanobind: leaked ...".
     # All work is committed by now, so the process may leave at once.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(BrokenPipeError):  # who read it, as head does, has enough
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
 
 
@@ -663,22 +666,32 @@ def _run() -> int:
     """Run the command line; return the exit status."""
     try:
         status = cli(standalone_mode=False)
-    except BioAlignError as error:
-        click.secho(f"\n{error}", err=True, fg="red")
-        return 1
-    except duckdb.Error as error:
-        click.secho(f"\nDuckDB: {error}", err=True, fg="red")
-        return 1
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped. What was finished is kept; run it again to go on.", err=True)
         return 130
-    except Exception:  # noqa: BLE001 - an error of ours: the traceback is what helps then
-        traceback.print_exc()
-        return 2
+    except BrokenPipeError:
+        return 1  # who read what it prints, as head does, has enough
+    except Exception as error:  # noqa: BLE001 - all that is left: told where a person can mend it
+        told = _told_to_a_person(error)
+        if told is None:  # an error of ours: the traceback is what helps then
+            traceback.print_exc()
+            return 2
+        click.secho(f"\n{told}", err=True, fg="red")
+        return 1
     return status if isinstance(status, int) else 0  # what a command gave to Context.exit
+
+
+def _told_to_a_person(error: Exception) -> str | None:
+    """Return what to tell of an error that a person can mend; None for any other."""
+    if isinstance(error, BioAlignError):
+        return str(error)
+    if isinstance(error, duckdb.Error):
+        return f"DuckDB: {error}"
+    told = disk_error(error, folder=Settings.from_environment().warehouse)
+    return None if told is None else str(told)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Every error that BioAlign raises for bad input is one of these. It does not hold
 __all__ = [
     "BioAlignError",
     "CurationError",
+    "DiskFullError",
     "EvaluationError",
     "ModelError",
     "ProvenanceError",
@@ -74,3 +75,7 @@ class ProvenanceError(BioAlignError):
 
 class WarehouseError(BioAlignError):
     """A table is missing, or does not fit its schema."""
+
+
+class DiskFullError(WarehouseError):
+    """The disk of the warehouse is full: whatever is tried next meets the same."""

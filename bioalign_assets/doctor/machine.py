@@ -5,7 +5,6 @@ import importlib.util
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -68,7 +67,7 @@ class Machine:
     lines: tuple[Line, ...]
 
 
-def look_at_machine(*, warehouse: Path, token: str | None, needs_card: bool, needs_hub: bool) -> Machine:
+def look_at_machine(*, token: str | None, needs_card: bool, needs_hub: bool) -> Machine:
     """Return what this machine has.
 
     :param token: login of the hub from the settings; else the one that is stored for this user is tried
@@ -102,7 +101,6 @@ def look_at_machine(*, warehouse: Path, token: str | None, needs_card: bool, nee
             found="not known on this system" if memory is None else f"{gigabytes(memory)} in all",
         ),
         Line(what="disk, hub's cache", found=f"{gigabytes(free_disk(cache))} free in {cache}"),
-        Line(what="disk, warehouse", found=f"{gigabytes(free_disk(warehouse))} free in {warehouse}"),
     )
     return Machine(
         card=card, memory_bytes=memory, can_quantise=not quantises, unsloth_lacks=lacking, hub=hub,

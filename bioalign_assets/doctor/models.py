@@ -17,6 +17,10 @@ from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["ModelNeeds", "model_needs", "obstacles"]
 
+_CHECKPOINT = 6
+"""Sizes of an adapter that a training's checkpoints take: two of them, each with weights and two moments."""
+_VECTORS = 5_000
+"""Embeddings that are kept of a variant at the least, of rows and of names."""
 _TOO_MUCH_FOR_A_CPU = 1_000_000_000
 """Parameters from which on a training step takes a CPU minutes, and a study weeks."""
 
@@ -33,6 +37,7 @@ class ModelNeeds:
     :param training_bytes: memory for the largest training that the study has for it; 0 if it has none
     :param scoring_bytes: memory for answers and embeddings
     :param parameters: number of them
+    :param disk_bytes: what its adapters, the checkpoints of one training and its embeddings take at the least
     """
 
     model: str
@@ -45,6 +50,7 @@ class ModelNeeds:
     scoring_bytes: int | None
     parameters: int | None
     lacks: str
+    disk_bytes: int | None
 
     @property
     def needs_card(self) -> bool:
@@ -146,7 +152,7 @@ def _memory(
     trainings = study.trainings_of(name).values()
     on_card = on_card or (shape is not None and shape.parameters >= _TOO_MUCH_FOR_A_CPU)
     if shape is None:
-        return {"training_bytes": None if trainings else 0, "scoring_bytes": None}
+        return {"training_bytes": None if trainings else 0, "scoring_bytes": None, "disk_bytes": None}
     is_nf4, width = spec.quantisation == "nf4", number_bytes(spec, on_card=on_card)
     return {
         "training_bytes": max(
@@ -160,7 +166,17 @@ def _memory(
             default=0,
         ),
         "scoring_bytes": scoring_bytes(shape, is_nf4=is_nf4, width=width, on_card=on_card),
+        "disk_bytes": _disk(shape, name=name, study=study),
     }  # fmt: skip
+
+
+def _disk(shape: Architecture, *, name: str, study: Study) -> int:
+    adapters = [
+        4 * shape.lora_parameters(rank=experiment.rank, targets=experiment.targets)
+        for experiment in study.trainings_of(name).values()
+    ]
+    variants = sum(variant.model == name for variant in study.variants)
+    return sum(adapters) + _CHECKPOINT * max(adapters, default=0) + variants * _VECTORS * 4 * shape.hidden
 
 
 def _shape(folder: Path) -> Architecture | None:

@@ -6,6 +6,10 @@ refused before anything is written, until a person adopts it on purpose.
 """
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from bioalign_assets.dagster_private import InstanceRef, identity, limit_pool
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.study import BUILT_IN_STUDIES
 from bioalign_assets.warehouse.atomic import written_aside
+from bioalign_assets.warehouse.disk import why_not_written
 
 __all__ = [
     "TRAINING_POOL_LIMIT",
@@ -24,6 +29,7 @@ __all__ = [
     "adopt",
     "belonging_of",
     "dagster_home",
+    "instance_to_read",
     "open_instance",
     "place_of_study",
     "see_that_it_belongs",
@@ -72,6 +78,26 @@ def open_instance(root: Path) -> dg.DagsterInstance:
     """Return the instance of a warehouse: the adopted one, or its own, which is set up if it is new."""
     home = dagster_home(root)
     return _opened(home, is_own=home == _own_home(root))
+
+
+@contextmanager
+def instance_to_read(root: Path) -> Iterator[dg.DagsterInstance]:
+    """Give the instance of a warehouse, to read its history.
+
+    Dagster opens its databases to write even where it only reads, and SQLite takes some room for that. Where their
+    disk is read-only or full, a copy of them is opened, which goes at the end of the block.
+    """
+    home = dagster_home(root)
+    if not why_not_written(home):
+        with open_instance(root) as instance:
+            yield instance
+        return
+    with tempfile.TemporaryDirectory(prefix="bioalign-history-") as folder:
+        copy = Path(folder) / home.name
+        # what steps printed is of no use here, and large
+        shutil.copytree(home, copy, ignore=shutil.ignore_patterns("storage", "*.lock"))
+        with _opened(copy, is_own=False) as instance:
+            yield instance
 
 
 def _own_home(root: Path) -> Path:

@@ -30,6 +30,7 @@ from bioalign_assets.execution.runs import PlannedRun, execute
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
 from bioalign_assets.terminal import keep_terminal
+from bioalign_assets.warehouse.disk import disk_error
 
 __all__ = ["Executes", "InProcesses", "InThisProcess", "Workplace", "failure_of"]
 
@@ -181,6 +182,8 @@ def _begin(workplace: Workplace, is_alone: bool) -> None:  # noqa: FBT001 - a po
         )
     except BioAlignError as error:
         _here = error
+    except OSError as error:
+        _here = disk_error(error, folder=workplace.settings.warehouse)
 
 
 def _execute(planned: PlannedRun) -> str:
@@ -194,14 +197,22 @@ def _execute(planned: PlannedRun) -> str:
         raise
     except KeyboardInterrupt:
         os._exit(1)  # the caller told it to end, and its run's end is on record
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):  # DuckDB's word for the same
+            os._exit(1)
+        raise _unforeseen(planned, error) from None
     except Exception as error:  # noqa: BLE001 - of a library, of a card, or ours: it ends this run and no other
-        traceback.print_exc()
-        raise BioAlignError(
-            planned.title,
-            found=f"an error that nobody foresaw: {type(error).__name__}: {' '.join(str(error).split())}",
-            expected="a run that ends",
-            remedy="Where it came from stands above, and in the events of the run.",
-        ) from None  # fmt: skip - not every exception survives the way between processes
+        raise _unforeseen(planned, error) from None  # not every exception survives the way between processes
+
+
+def _unforeseen(planned: PlannedRun, error: Exception) -> BioAlignError:
+    traceback.print_exc()
+    return BioAlignError(
+        planned.title,
+        found=f"an error that nobody foresaw: {type(error).__name__}: {' '.join(str(error).split())}",
+        expected="a run that ends",
+        remedy="Where it came from stands above, and in the events of the run.",
+    )
 
 
 def failure_of(done: "Future[Any]", *, planned: PlannedRun) -> BioAlignError | None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from bioalign_assets.errors import BioAlignError, StudyError, WarehouseError
 from bioalign_assets.execution.killed_runs import hold_run, owner_tags
 from bioalign_assets.freshness.settings_assets import changed_settings
 from bioalign_assets.study import Study
+from bioalign_assets.warehouse.disk import disk_error
 
 __all__ = ["PlannedRun", "execute"]
 
@@ -70,7 +72,7 @@ def execute(
     except Exception as error:
         if isinstance(error, DagsterAssetCheckFailedError):
             raise _failed_checks(planned, run_id=run_id, instance=instance) from error
-        told = _our_error(error)
+        told = _our_error(error) or disk_error(error, folder=Path(instance.root_directory))
         if told is not None:
             raise told from error
         raise

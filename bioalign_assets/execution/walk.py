@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import dagster as dg
 from tqdm import tqdm
 
-from bioalign_assets.errors import BioAlignError, StudyError
+from bioalign_assets.errors import BioAlignError, DiskFullError, StudyError
 from bioalign_assets.execution.killed_runs import mend_killed_runs
 from bioalign_assets.execution.processes import Executes, failure_of
 from bioalign_assets.execution.runs import PlannedRun
@@ -352,9 +352,10 @@ class Walk:
         """Settle what a run was to make; return what came of it.
 
         :raises StudyError: if the study file was changed meanwhile
+        :raises DiskFullError: what follows would meet the same
         """
         error = failure_of(begun.told, planned=begun.planned)
-        if isinstance(error, StudyError):
+        if isinstance(error, StudyError | DiskFullError):
             raise error
         self.history.read(instance=self.instance)
         seconds = time.perf_counter() - begun.began

@@ -23,6 +23,7 @@ from bioalign_assets.models.hub_errors import UNREACHABLE, hub_error, hub_subjec
 from bioalign_assets.models.model_files import FILES, PICKLED, model_error, weight_files
 from bioalign_assets.models.needs import gigabytes, refuse_too_little, scoring_bytes
 from bioalign_assets.study.models import ModelSpec
+from bioalign_assets.warehouse.disk import existing_parent
 
 __all__ = ["SPARE_DISK", "Outline", "cache_folder", "cached", "fetch", "fetch_outline", "free_disk"]
 
@@ -144,10 +145,7 @@ def cache_folder() -> Path:
 
 def free_disk(folder: Path) -> int:
     """Return the bytes that are free on the disk that a folder is on, or will be on once it is made."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(existing_parent(folder)).free
 
 
 def _from_cache(wanted: dict[str, Any], *, error: Exception, files: Sequence[str] = FILES) -> Path:

@@ -22,7 +22,7 @@ from bioalign_assets.models.fetching import SPARE_DISK, free_disk
 from bioalign_assets.models.model_files import gguf_lacks, model_error
 from bioalign_assets.models.needs import gigabytes
 from bioalign_assets.warehouse.atomic import publish_directory, remove_leftovers
-from bioalign_assets.warehouse.full_disk import is_disk_full
+from bioalign_assets.warehouse.disk import is_disk_full
 
 __all__ = ["unpacked"]
 

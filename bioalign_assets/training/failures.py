@@ -11,7 +11,7 @@ import torch
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.study.experiments import ExperimentSpec
-from bioalign_assets.warehouse.full_disk import is_disk_full
+from bioalign_assets.warehouse.disk import is_disk_full
 
 __all__ = ["broken", "disk_told", "is_finite", "memory_told"]
 
