@@ -12,6 +12,7 @@ from bioalign_assets.models.backends.choose import backend_of
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.study import Study, Variant
+from bioalign_assets.training.home import CARD, CONFIG, homeless
 from bioalign_assets.training.provenance import (
     AdapterProvenance,
     expected_provenance,
@@ -39,8 +40,11 @@ def adapter_row(adapters: pa.Table, *, variant: str) -> dict[str, Any]:
 
 
 def adapter_sha256(folder: Path) -> str:
-    """Return the content hash of an adapter directory."""
-    return files_sha256([path for path in folder.rglob("*") if path.is_file()], root=folder)
+    """Return the content hash of an adapter directory: of all in it but what says where the base is (``home.py``)."""
+    config, card = folder / CONFIG, folder / CARD
+    files = [path for path in folder.rglob("*") if path.is_file() and path != card]
+    instead = {config: homeless(config.read_bytes())} if config in files else {}
+    return files_sha256(files, root=folder, instead=instead)
 
 
 def verify_adapter(row: dict[str, Any], *, warehouse: Path, expected: AdapterProvenance) -> Path:

@@ -123,6 +123,7 @@ def _train(
     variant: Variant, *, study: Study, base: pa.Table, pairs: pa.Table, warehouse: Warehouse
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
     from bioalign_assets.models.loading import compute_dtype, default_device
+    from bioalign_assets.training.home import tell_base
     from bioalign_assets.training.on_base import train_on_base
     from bioalign_assets.training.samples import training_rows
 
@@ -151,6 +152,7 @@ def _train(
             name=variant.key,
             checkpoints=checkpoints,
         )
+    tell_base(training.folder, base=resolved, variant=variant.key)
     row = {
         "variant": variant.key,
         "model": variant.model,

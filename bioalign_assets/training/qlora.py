@@ -31,6 +31,7 @@ from bioalign_assets.study.experiments import ExperimentSpec
 from bioalign_assets.training.adapters import adapter_sha256
 from bioalign_assets.training.checkpoints import Checkpoints
 from bioalign_assets.training.failures import broken, disk_told, is_finite, memory_told
+from bioalign_assets.training.home import CARD, CONFIG, config_bytes
 from bioalign_assets.training.lengths import lengths_of
 from bioalign_assets.training.log import log_table, resumed_after
 from bioalign_assets.training.memory import training_memory
@@ -216,11 +217,10 @@ def _refuse_broken(model: PeftModel, *, name: str) -> None:
 
 def _save(model: PeftModel, *, folder: Path) -> str:
     model.save_pretrained(folder)
-    # The base model's folder on this machine says nothing elsewhere and would make equal adapters differ
-    config_file = folder / "adapter_config.json"
+    (folder / CARD).unlink(missing_ok=True)  # a template about the base model's path
+    config_file = folder / CONFIG
     config = json.loads(config_file.read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = None
     config["target_modules"] = sorted(config["target_modules"])  # written from a set, in any order
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    (folder / "README.md").unlink(missing_ok=True)  # a template about the base model's path
+    # the base's folder on this machine says nothing elsewhere, and would make equal adapters differ
+    config_file.write_bytes(config_bytes(config, base=None, revision=None))
     return adapter_sha256(folder)

@@ -5,6 +5,7 @@ slices, file layout, compression and the bits under a null don't enter it. Memor
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def files_sha256(paths: list[Path], *, root: Path) -> str:
-    """Return one SHA-256 (hex) over several files: their names below ``root`` and their bytes, by name."""
+def files_sha256(paths: list[Path], *, root: Path, instead: Mapping[Path, bytes] | None = None) -> str:
+    """Return one SHA-256 (hex) over several files: their names below ``root`` and their bytes, by name.
+
+    :param instead: bytes that stand for a file's own
+    """
     digest = hashlib.sha256()
     for path in sorted(paths):
-        digest.update(f"{path.relative_to(root).as_posix()}\x1f{file_sha256(path)}\x1e".encode())
+        given = (instead or {}).get(path)
+        content = file_sha256(path) if given is None else hashlib.sha256(given).hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()}\x1f{content}\x1e".encode())
     return digest.hexdigest()

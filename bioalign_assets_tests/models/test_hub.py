@@ -26,9 +26,7 @@ from bioalign_assets.models.hub import resolve_hub_model
 from bioalign_assets.models.loading import load_base
 from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
-
-COMMIT, OLDER = "a1" * 20, "b2" * 20
-REPO = "made-up/model"
+from bioalign_assets_tests.models.hub_cache import COMMIT, OLDER, REPO, put
 
 
 both_ways = pytest.mark.parametrize("no_network", ["offline mode", "no network"], indirect=True)
@@ -45,22 +43,6 @@ def no_network(request, monkeypatch):
         "HUGGINGFACE_CO_URL_TEMPLATE",
         "http://127.0.0.1:9/{repo_id}/{revision}/{filename}",
     )
-
-
-def put(cache, source, *, repo=REPO, commit=COMMIT, branch="main"):
-    """Lay a folder into a cache as the hub's library does: blobs, a snapshot of links, a branch's commit."""
-    root = cache / f"models--{repo.replace('/', '--')}"
-    snapshot = root / "snapshots" / commit
-    snapshot.mkdir(parents=True)
-    (root / "blobs").mkdir(exist_ok=True)
-    for path in source.iterdir():
-        blob = root / "blobs" / f"{commit}-{path.name}"
-        shutil.copy(path, blob)
-        (snapshot / path.name).symlink_to(blob)
-    if branch:
-        (root / "refs").mkdir(exist_ok=True)
-        (root / "refs" / branch).write_text(commit)
-    return snapshot
 
 
 @pytest.fixture
