@@ -404,10 +404,25 @@ def sql(query: str | None, *, as_csv: bool) -> None:
     "--as-of", type=click.DateTime(), help="The tables as they were at this moment (UTC), not as they are."
 )
 @click.option("--dataset", help="Write this dataset as the paper's CSV files into the folder TARGET instead.")
-def export(target: Path, *, as_of: datetime | None, dataset: str | None) -> None:
+@click.option(
+    "--adapter", "variant", metavar="VARIANT",
+    help="Write the adapter of this variant, <model>@<experiment>, into the new folder TARGET instead: with tokenizer, "
+    "model card, and a base that no hub has.",
+)  # fmt: skip
+@click.option("--merged", is_flag=True, help="With --adapter: base and adapter as one model.")
+def export(
+    target: Path, *, as_of: datetime | None, dataset: str | None, variant: str | None, merged: bool
+) -> None:
     """Write all tables into one DuckDB file TARGET, to hand on or to keep."""
     settings = Settings.from_environment()
     tables = Tables(settings.warehouse)
+    if merged and variant is None:
+        raise click.UsageError("--merged goes with --adapter.")
+    if variant is not None:
+        if as_of is not None or dataset is not None:
+            raise click.UsageError("--adapter goes with neither --as-of nor --dataset.")
+        _export_variant(variant, to=target, merged=merged, settings=settings, tables=tables)
+        return
     if dataset is not None:
         if as_of is not None:
             raise click.UsageError("--as-of goes with a DuckDB file, not with --dataset.")
@@ -501,6 +516,22 @@ def docs(folder: Path, *, check: bool) -> None:
                 str(page), found="another text than the code gives", expected="the generated one",
                 remedy="Run: bioalign docs",
             )  # fmt: skip
+
+
+def _export_variant(key: str, *, to: Path, merged: bool, settings: Settings, tables: Tables) -> None:
+    from bioalign_assets.definitions import build_defs
+    from bioalign_assets.export.adapter_folder import export_variant
+    from bioalign_assets.export.stale_figures import stale_figures
+
+    keep_terminal()
+    study = load_study(settings.study)
+    assets = build_defs(settings=settings, study=study).resolve_asset_graph()
+    stale = stale_figures(study.variant(key), study=study, assets=assets, warehouse=settings.warehouse)
+    export_variant(key, to=to, merged=merged, study=study, tables=tables, stale=stale)
+    for why in stale:
+        click.echo(f"stale, and said so in the model card: {why}", err=True)
+    size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+    click.echo(f"{to}: {size / 1e6:,.1f} MB; its README.md says how to load it")
 
 
 def _workplace(*, adopt: bool) -> "Workplace":

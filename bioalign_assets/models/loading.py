@@ -92,16 +92,18 @@ def load_base(
     spec: ModelSpec,
     warehouse: Path,
     tokenizer: PreTrainedTokenizerBase | None = None,
+    device: torch.device | None = None,
 ) -> LoadedModel:
     """Return the base model with its weights held as the study says (NF4 with double quantisation, or plain).
 
     :param tokenizer: its own, where that was loaded before; one of 128,000 tokens takes a second
+    :param device: by default the card where there is one
     :raises ModelError: if its files are gone or can't be loaded
     """
     folder = resolved.folder(warehouse=warehouse)
     if spec.tiny is not None or not sys.stderr.isatty():
         disable_progress_bar()  # a bar for four megabytes is noise, and so is any in the log of a step
-    device = default_device()
+    device = device or default_device()
     dtype = compute_dtype(spec, device=device)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)

@@ -15,6 +15,7 @@ __all__ = [
     "holds_pickled",
     "model_error",
     "model_files",
+    "tokenizer_files",
     "weight_files",
 ]
 
@@ -73,6 +74,12 @@ def model_files(folder: Path) -> list[Path]:
     """Return the files of a folder that make the model, by name: others may lie there too, of other programs."""
     patterns = FILES + (PICKLED if holds_pickled(folder) else ())
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Return those of the files that make the model which make its tokenizer, by name."""
+    others = ("config.json", "generation_config.json", "model.", "model-", "pytorch_model")
+    return [path for path in model_files(folder) if not path.name.startswith(others)]
 
 
 def gguf_lacks() -> str:

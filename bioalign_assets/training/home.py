@@ -17,7 +17,7 @@ from huggingface_hub import ModelCardData
 from bioalign_assets.models.resolved import ResolvedModel
 from bioalign_assets.warehouse.atomic import written_aside
 
-__all__ = ["CARD", "CONFIG", "base_facts", "config_bytes", "homeless", "is_published", "tell_base"]
+__all__ = ["CARD", "CONFIG", "base_facts", "config_bytes", "held_in", "homeless", "is_published", "tell_base"]
 
 CARD = "README.md"
 CONFIG = "adapter_config.json"
@@ -71,10 +71,11 @@ def base_facts(base: ResolvedModel) -> dict[str, str]:
         facts["in the place of"] = f"{base.repo_id}, as a {base.source} of whoever made the study"
     else:
         facts["from"] = "built by BioAlign (tiny)" if base.source == "tiny" else f"a {base.source}"
-    return facts | {"SHA-256 of its files": base.weights_sha256, "held in": _held(base)}
+    return facts | {"SHA-256 of its files": base.weights_sha256, "held in": held_in(base)}
 
 
-def _held(base: ResolvedModel) -> str:
+def held_in(base: ResolvedModel) -> str:
+    """Return in words how a base's weights were held while it was trained and measured."""
     return (
         "4 bits (NF4, double quantisation)" if base.quantisation == "nf4" else "the type that it computes in"
     )
@@ -89,7 +90,7 @@ def _card(name: str, *, base: ResolvedModel, variant: str) -> str:
     data = ModelCardData(
         library_name="peft",
         tags=["bioalign", "lora"],
-        **({"base_model": base.repo_id} if is_published(base) else {}),
+        base_model=base.repo_id if is_published(base) else None,
     )
     facts = "\n".join(f"| {what} | {told} |" for what, told in base_facts(base).items())
     return f"""---
@@ -125,7 +126,7 @@ from peft import AutoPeftModelForCausalLM
 model = AutoPeftModelForCausalLM.from_pretrained("adapters/{name}")  # below the warehouse
 ```"""
     if not Path(base.path).is_absolute():
-        return f"""The base lies in the warehouse, in `{base.path}`. In the folder of the warehouse, wherever that is now:
+        return f"""The base lies in the warehouse, in `{base.path}`. In the warehouse's folder, wherever that is now:
 
 ```python
 from peft import AutoPeftModelForCausalLM

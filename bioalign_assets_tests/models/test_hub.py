@@ -28,7 +28,6 @@ from bioalign_assets.study.models import ModelSpec
 from bioalign_assets_tests import tiny_models
 from bioalign_assets_tests.models.hub_cache import COMMIT, OLDER, REPO, put
 
-
 both_ways = pytest.mark.parametrize("no_network", ["offline mode", "no network"], indirect=True)
 
 

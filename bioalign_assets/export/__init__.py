@@ -1,0 +1,1 @@
+"""A trained variant as a folder to hand on: for plain transformers and PEFT, with a model card."""

@@ -1,0 +1,38 @@
+"""Whether the figures that a warehouse has of a variant are those of its present adapter."""
+
+from pathlib import Path
+from typing import Any
+
+from bioalign_assets.execution.instance import belonging_of, open_instance
+from bioalign_assets.freshness.history import History
+from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph
+from bioalign_assets.freshness.settings_assets import present_settings
+from bioalign_assets.freshness.stale import stale_because
+from bioalign_assets.study import Study, Variant
+
+__all__ = ["stale_figures"]
+
+_OF_VARIANT = ("inference.answers", "evaluation.zero_shot")
+
+
+def stale_figures(variant: Variant, *, study: Study, assets: Any, warehouse: Path) -> list[str]:
+    """Return the reasons why a variant's rows of the leaderboard may be of an earlier adapter; none if they are fresh.
+
+    :param assets: Dagster's graph of all assets
+    """
+    if belonging_of(warehouse) is None:
+        return []
+    graph = PartitionGraph(assets)
+    history = History(graph)
+    history.read(instance=open_instance(warehouse))
+    settings = present_settings(study)
+    nodes = [
+        *(AssetPartition(asset, variant.key) for asset in _OF_VARIANT),
+        AssetPartition("report.leaderboard", None),
+    ]
+    reasons = []
+    for node in nodes:
+        why = "; ".join(stale_because(node, graph=graph, history=history, settings=settings))
+        if why:
+            reasons.append(f"{node}: {why}")
+    return reasons
