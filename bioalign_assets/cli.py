@@ -6,6 +6,7 @@ as one paragraph, without a traceback, and the exit status is 1.
 
 import json
 import os
+import platform
 import sys
 import time
 import traceback
@@ -696,6 +697,7 @@ def main() -> None:
 def _run() -> int:
     """Run the command line; return the exit status."""
     try:
+        _refuse_windows()
         status = cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -723,6 +725,15 @@ def _told_to_a_person(error: Exception) -> str | None:
         return f"DuckDB: {error}"
     told = disk_error(error, folder=Settings.from_environment().warehouse)
     return None if told is None else str(told)
+
+
+def _refuse_windows() -> None:
+    """Raise where the locks and processes that runs are told by are not there; they are imported after this."""
+    if platform.system() == "Windows":
+        raise BioAlignError(
+            "This machine", found="Windows", expected="Linux or macOS",
+            remedy="Run BioAlign in the Windows Subsystem for Linux (wsl --install), or in a Linux container.",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

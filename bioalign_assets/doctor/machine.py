@@ -59,7 +59,7 @@ class Machine:
     """What was found."""
 
     card: Card | None
-    memory_bytes: int | None
+    memory_bytes: int
     can_quantise: bool
     unsloth_lacks: str
     hub: Hub
@@ -96,10 +96,7 @@ def look_at_machine(*, token: str | None, needs_card: bool, needs_hub: bool) -> 
         _unsloth_line(lacking),
         _login_line(hub),
         _hub_line(hub, is_needed=needs_hub),
-        Line(
-            what="memory",
-            found="not known on this system" if memory is None else f"{gigabytes(memory)} in all",
-        ),
+        Line(what="memory", found=f"{gigabytes(memory)} in all"),
         Line(what="disk, hub's cache", found=f"{gigabytes(free_disk(cache))} free in {cache}"),
     )
     return Machine(

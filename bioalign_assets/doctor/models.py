@@ -94,7 +94,7 @@ def obstacles(needs: ModelNeeds, *, machine: Machine) -> list[str]:
         found.append(f'backend = "unsloth": {machine.unsloth_lacks}')
     for what, wanted in (("training", needs.training_bytes), ("scoring", needs.scoring_bytes)):
         is_judged = machine.card is not None or not needs.needs_card
-        if is_judged and wanted is not None and there is not None and wanted > there:
+        if is_judged and wanted is not None and wanted > there:
             found.append(f"{what} needs about {gigabytes(wanted)}, {device} has {gigabytes(there)}")
     if needs.lacks:
         found.append(needs.lacks)

@@ -73,7 +73,7 @@ def in_batches(
 
 
 def tokens_at_once(
-    free: int | None,
+    free: int,
     *,
     config: Any,
     dtype: torch.dtype,
@@ -89,7 +89,7 @@ def tokens_at_once(
     shares, spread over the row), the widest activations of one layer, its part of the attention mask, and its row's
     product with the vocabulary.
 
-    :param free: bytes; None for unknown, which sets no limit
+    :param free: bytes
     :param config: of a transformers model
     :param dtype: that it computes in
     :param device_type: ``cpu`` or ``cuda``
@@ -99,8 +99,6 @@ def tokens_at_once(
     :param with_words: whether keys and values are kept, and the product with the vocabulary is made
     """
     most = TOKENS_AT_ONCE.get(device_type, TOKENS_AT_ONCE["cpu"])
-    if free is None:
-        return most
     size = dtype.itemsize
     hidden = config.hidden_size
     heads = config.num_attention_heads

@@ -6,9 +6,13 @@ wait for it.
 
 import gc
 import json
+import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from bioalign_assets.models.architecture import Architecture
 from bioalign_assets.models.needs import refuse_too_little, scoring_bytes
@@ -19,39 +23,43 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "free_memory", "has_room", "living_tensor_bytes", "refuse_small_device", "refuse_to_score", "total_memory",
+    "free_memory", "has_room", "living_tensor_bytes", "peak_process_memory", "refuse_small_device", "refuse_to_score",
+    "total_memory",
 ]  # fmt: skip
 
-_MEMINFO = Path("/proc/meminfo")
 
+def free_memory(device: "torch.device") -> int:
+    """Return the bytes that can still be had on a device.
 
-def free_memory(device: "torch.device") -> int | None:
-    """Return the bytes that can still be had on a device; None where the system does not tell.
-
-    On a card that is what the driver calls free and what torch holds in reserve without using it; on a CPU, what
-    Linux can give without swapping (``MemAvailable``).
+    On a card that is what the driver calls free and what torch holds in reserve without using it; on a CPU, what the
+    system can give without swapping (``MemAvailable`` on Linux).
     """
     import torch
 
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
-    return _meminfo("MemAvailable")
+    return int(psutil.virtual_memory().available)
 
 
-def total_memory(device: "torch.device") -> int | None:
-    """Return the bytes that a device has in all; None where the system does not tell."""
+def total_memory(device: "torch.device") -> int:
+    """Return the bytes that a device has in all."""
     import torch
 
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    return _meminfo("MemTotal")
+    return int(psutil.virtual_memory().total)
+
+
+def peak_process_memory() -> int:
+    """Return the most bytes of memory that this process had in use at once so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS tells bytes, Linux kibibytes
 
 
 def has_room(device: "torch.device", needed: int, *, share: float) -> bool:
-    """Return whether something takes at most a share of the free memory; False where the system does not tell."""
-    free = free_memory(device)
-    return free is not None and needed <= share * free
+    """Return whether something takes at most a share of the free memory."""
+    return needed <= share * free_memory(device)
 
 
 def living_tensor_bytes() -> int:
@@ -111,13 +119,3 @@ def refuse_to_score(resolved: ResolvedModel, *, spec: ModelSpec, warehouse: Path
             shape, is_nf4=resolved.quantisation == "nf4", width=width, on_card=on_card
         ),
     )  # fmt: skip
-
-
-def _meminfo(name: str) -> int | None:
-    if not _MEMINFO.is_file():  # not Linux
-        return None
-    for line in _MEMINFO.read_text(encoding="ascii").splitlines():
-        key, _, rest = line.partition(":")
-        if key == name:
-            return int(rest.split()[0]) * 1024
-    return None

@@ -36,7 +36,7 @@ def training_memory(loaded: LoadedModel, *, spec: ExperimentSpec, tokens: int) -
     :param loaded: the base model, in memory
     :param tokens: in one forward pass, at the most
     """
-    free = free_memory(loaded.device) or 0
+    free = free_memory(loaded.device)
     shape = Architecture.from_config(loaded.model.config.to_dict())
     kept = None
     if shape is not None:

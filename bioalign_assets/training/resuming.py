@@ -9,7 +9,6 @@ loss scaler and the position in the data. Three things would still differ from a
 """
 
 import math
-import resource
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from peft import PeftModel
 from transformers import Trainer, TrainerCallback, TrainerState
 
+from bioalign_assets.models.memory import peak_process_memory
 from bioalign_assets.training.checkpoints import Checkpoint, Checkpoints
 from bioalign_assets.training.failures import broken, is_finite
 from bioalign_assets.training.log import RESUMED
@@ -51,10 +51,8 @@ class Session:
     @property
     def peak_memory_bytes(self) -> int:
         """Most memory in use so far, of the card or of the process on a CPU; the processes before count too."""
-        if self.device.type == "cuda":
-            now = int(torch.cuda.max_memory_allocated())
-        else:
-            now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
+        on_card = self.device.type == "cuda"
+        now = int(torch.cuda.max_memory_allocated()) if on_card else peak_process_memory()
         return max(now, self.resumed.peak_memory_bytes if self.resumed else 0)
 
 

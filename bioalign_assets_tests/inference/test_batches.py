@@ -16,8 +16,6 @@ from bioalign_assets.inference.answers import ask
 from bioalign_assets.inference.batches import TOKENS_AT_ONCE, in_batches, padded, tokens_at_once
 from bioalign_assets.inference.embeddings import embed
 from bioalign_assets.inference.prefix import PromptBatch
-from bioalign_assets.models import memory
-from bioalign_assets.models.memory import free_memory
 from bioalign_assets_tests import tiny_models
 
 TEXTS = tiny_models.statements(11)
@@ -150,12 +148,6 @@ def test_a_large_card_is_not_the_limit_and_a_small_one_is():
 
 def test_embeddings_need_less():
     assert room(GIB, with_words=False) > room(GIB)
-
-
-def test_unknown_free_memory_sets_no_limit(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    assert free_memory(torch.device("cpu")) is None
-    assert room(None) == TOKENS_AT_ONCE["cuda"]
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

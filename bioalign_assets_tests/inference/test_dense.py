@@ -81,7 +81,7 @@ def test_an_adapter_stays_apart_in_16_bits_and_is_the_same_with_room_and_without
 def test_nothing_is_unpacked_without_room(monkeypatch):
     loaded = tiny_models.load("llama")
     expected = p_true(TEXTS, prompt=PROMPTS["unseen"], loaded=loaded)
-    for free in (10**6, None):
+    for free in (10**6, 0):
         monkeypatch.setattr(memory, "free_memory", lambda _device, free=free: free)
         with dense_weights(loaded):
             assert packed(loaded)

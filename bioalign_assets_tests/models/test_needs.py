@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
 from bioalign_assets.errors import ModelError
+from bioalign_assets.models import memory
 from bioalign_assets.models.architecture import PUBLISHED, TINY, Architecture
-from bioalign_assets.models.memory import free_memory, total_memory
+from bioalign_assets.models.memory import free_memory, peak_process_memory, total_memory
 from bioalign_assets.models.needs import (
     TrainingLoad,
     activation_bytes,
@@ -193,6 +196,17 @@ def test_too_little_memory_is_told_with_both_figures():
 def test_memory_of_this_machine():
     cpu = torch.device("cpu")
     assert 0 < free_memory(cpu) <= total_memory(cpu)
+
+
+def test_the_peak_of_a_process_is_in_bytes_on_every_system(monkeypatch):
+    """Linux tells kibibytes, macOS bytes."""
+    peak = peak_process_memory()
+    assert psutil.Process().memory_info().rss * 0.5 < peak < total_memory(torch.device("cpu"))
+    told = SimpleNamespace(getrusage=lambda _: SimpleNamespace(ru_maxrss=300_000_000), RUSAGE_SELF=0)
+    monkeypatch.setattr(memory, "resource", told)
+    for system, expected in (("linux", 300_000_000 * 1024), ("darwin", 300_000_000)):
+        monkeypatch.setattr(memory, "sys", SimpleNamespace(platform=system))
+        assert peak_process_memory() == expected
 
 
 def test_memory_of_a_card_counts_what_torch_holds_unused(monkeypatch):

@@ -94,7 +94,7 @@ def test_living_tensors_are_counted_each_storage_once():
         (10**12, True, True, True),
         (4_000_000, "auto", True, False),
         (4_000_000, False, False, False),
-        (None, "auto", True, False),
+        (0, "auto", True, False),
     ],
 )
 def test_what_is_kept_is_what_there_is_room_for(monkeypatch, free, setting, is_checkpointed, holds_weights):
