@@ -414,7 +414,7 @@ def sql(query: str | None, *, as_csv: bool) -> None:
 def export(
     target: Path, *, as_of: datetime | None, dataset: str | None, variant: str | None, merged: bool
 ) -> None:
-    """Write all tables into one DuckDB file TARGET, to hand on or to keep."""
+    """Write all tables into one DuckDB file TARGET, to hand on or to keep; or one dataset, or one trained variant."""
     settings = Settings.from_environment()
     tables = Tables(settings.warehouse)
     if merged and variant is None:

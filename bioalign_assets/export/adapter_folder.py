@@ -47,7 +47,7 @@ def export_variant(
     :raises StudyError: if the study has no such variant
     :raises ModelError: if it is untuned or has no adapter yet, or something of it is gone or another one now
     :raises ProvenanceError: if the adapter does not belong to the present base, dataset or settings
-    :raises WarehouseError: if something is there already, or the disk has no room
+    :raises WarehouseError: if something is there already, or the place has no room or can't be written
     """
     if to.exists() or to.is_symlink():
         raise WarehouseError(
@@ -70,7 +70,6 @@ def export_variant(
         stale=tuple(stale),
     )
     needed = _bytes(handed, folder=folder, adapter=adapter)
-    to.parent.mkdir(parents=True, exist_ok=True)
     if needed + SPARE_DISK > free_disk(to):
         raise _no_room(to, needed=needed)
     try:
@@ -85,6 +84,11 @@ def export_variant(
     except Exception as error:
         if is_disk_full(error, folder=to.parent, needed=needed):
             raise _no_room(to, needed=needed) from error
+        if isinstance(error, OSError):
+            raise WarehouseError(
+                str(to), found=f"a place that can't be written ({error})", expected="one that can",
+                remedy="Name a folder in another place.",
+            ) from error  # fmt: skip
         raise
 
 

@@ -265,6 +265,14 @@ def test_what_is_there_is_left_alone_and_what_fails_leaves_nothing(micro, bioali
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_place_that_can_not_be_written_is_told(bioalign, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = bioalign("export", "--adapter", VARIANT, str(tmp_path / "file" / "x"))
+    assert refused.status == 1
+    assert "can't be written" in refused.err
+    assert "Traceback" not in refused.err
+
+
 @pytest.mark.parametrize("more", [["--merged"], ["--adapter", VARIANT, "--dataset", "stable"]])
 def test_options_that_do_not_go_together(bioalign, more, tmp_path):
     assert bioalign("export", *more, str(tmp_path / "x")).status == 2
