@@ -91,7 +91,9 @@ def test_a_disk_that_fills_up_ends_the_study_in_one_paragraph(tmp_path, at_once)
     study = tmp_path / "study.toml"
     house.study_file.rename(study)  # the disk lies over its folder
     house.study_file = study
-    told = on_disk(SMALL.format(size=8), house, ("doctor", "--json"), ("demo", "--at-once", str(at_once)), ("status",))
+    told = on_disk(
+        SMALL.format(size=8), house, ("doctor", "--json"), ("demo", "--at-once", str(at_once)), ("status",)
+    )
     printed = " ".join(told.stdout.split())
     assert re.search(r"\d MB free in \S+; the study needs about 0\.\d GB more", printed)
     assert '"can_run": false' in printed
