@@ -37,7 +37,7 @@ from bioalign_assets.execution.output import (
     steps_summary,
 )
 from bioalign_assets.report.publish import newest_page
-from bioalign_assets.settings import PROJECT_ROOT, Settings
+from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
 from bioalign_assets.terminal import keep_terminal
 from bioalign_assets.warehouse.catalogue import open_catalogue, own_catalogue_path, rebuild_catalogue
@@ -105,7 +105,7 @@ def demo(*, at_once: int | None, adopt: bool) -> None:
         times = stage_times(settings, run_ids=[step.run_id for step in runs])
         in_runs = sum(step.seconds for step in runs)
         console.print(_times_table(times, in_runs=in_runs, wall=wall, at_once=at_once or runs_at_once(study)))
-    console.print(_where_next(settings), highlight=False)
+    console.print(_where_next(settings), highlight=False, markup=False)
 
 
 @cli.command()
@@ -352,7 +352,7 @@ def report(*, opens: bool) -> None:
 @click.pass_context
 def dev(context: click.Context, *, adopt: bool) -> None:
     """Open the Dagster UI (webserver and daemon) over the warehouse; options go to ``dagster dev``."""
-    from bioalign_assets.execution.dev_server import serve
+    from bioalign_assets.execution.dev_server import serve, workspace_file
     from bioalign_assets.execution.instance import dagster_home
     from bioalign_assets.execution.uses import prepared
 
@@ -360,8 +360,10 @@ def dev(context: click.Context, *, adopt: bool) -> None:
     settings = workplace.settings
     instance = prepared(workplace.study, settings=settings)
     environment = os.environ | {"DAGSTER_HOME": str(dagster_home(settings.warehouse))}
-    arguments = ["-w", str(PROJECT_ROOT / "workspace.yaml"), *context.args]
-    context.exit(serve(arguments, environment=environment, instance=instance))
+    with workspace_file() as workspace:
+        arguments = ["-w", str(workspace), *context.args]
+        status = serve(arguments, environment=environment, instance=instance)
+    context.exit(status)
 
 
 @cli.command()

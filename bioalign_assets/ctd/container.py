@@ -163,7 +163,12 @@ def _watched(raw: BinaryIO, *, path: Path, show: bool) -> Iterator[BinaryIO]:
     if not (show and console.is_terminal):
         yield raw
         return
-    columns = (TextColumn("reading {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("reading {task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with (
         Progress(*columns, console=console, transient=True) as progress,
         progress.wrap_file(raw, total=path.stat().st_size, description=path.name) as watched,

@@ -134,7 +134,7 @@ def _write(response: httpx.Response, *, to: Path, subject: str, kind: ReportKind
     total = int(announced) if announced.isdecimal() else None
     console = Console(file=terminal())
     columns = (
-        TextColumn("fetching {task.description}"),
+        TextColumn("fetching {task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

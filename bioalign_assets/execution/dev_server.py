@@ -4,21 +4,47 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 import dagster as dg
 
 from bioalign_assets.execution.killed_runs import mend_killed_runs
+from bioalign_assets.settings import PROJECT_ROOT
 
-__all__ = ["serve"]
+__all__ = ["serve", "workspace_file"]
+
+_WORKSPACE = """\
+load_from:
+  - python_module:
+      module_name: bioalign_assets.definitions
+      location_name: bioalign
+"""
 
 _TO_END_S = 4.0
 """How long the family may take to end by itself; containers give ten seconds in all."""
 _TO_RECORD_S = 2.0
 """How long runs under way may take to record their end."""
+
+
+@contextmanager
+def workspace_file() -> Iterator[Path]:
+    """Give the file that tells Dagster where our definitions are: the checkout's, which its owner may have changed.
+
+    An installed package has none beside it; then one is written that says the same, and goes at the end of the block.
+    """
+    own = PROJECT_ROOT / "workspace.yaml"
+    if own.is_file():
+        yield own
+        return
+    with tempfile.TemporaryDirectory(prefix="bioalign-workspace-") as folder:
+        made = Path(folder) / own.name
+        made.write_text(_WORKSPACE, encoding="utf-8")
+        yield made
 
 
 def serve(arguments: Sequence[str], *, environment: Mapping[str, str], instance: dg.DagsterInstance) -> int:

@@ -112,10 +112,12 @@ def models_table(study: Study, *, tables: Tables) -> Table:
             table.add_row(name, f"built here ({spec.tiny})", "", "")
             continue
         origin = spec.path or spec.repo_id or ""
-        held = "[dim]resolved when models/base runs[/dim]"
+        held = "resolved when models/base runs"
         if row is not None:
             held = row.revision or f"SHA-256 {row.weights_sha256[:16]}"
             if row.origin is not None and spec.repo_id is not None:
                 origin = f"{row.origin}, in the place of {spec.repo_id}"
-        table.add_row(name, escape(origin), "" if spec.path is not None else spec.revision, held)
+        table.add_row(
+            name, escape(origin), "" if spec.path is not None else escape(spec.revision), escape(held)
+        )
     return table

@@ -25,7 +25,7 @@ from bioalign_assets.training.adapters import adapter_row, verify_adapter
 from bioalign_assets.training.home import CARD, CONFIG, config_bytes, is_published
 from bioalign_assets.training.provenance import expected_provenance
 from bioalign_assets.warehouse.atomic import written_aside
-from bioalign_assets.warehouse.full_disk import is_disk_full
+from bioalign_assets.warehouse.disk import is_disk_full
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 

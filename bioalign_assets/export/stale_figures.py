@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bioalign_assets.execution.instance import belonging_of, open_instance
+from bioalign_assets.execution.instance import belonging_of, instance_to_read
 from bioalign_assets.freshness.history import History
 from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph
 from bioalign_assets.freshness.settings_assets import present_settings
@@ -24,7 +24,8 @@ def stale_figures(variant: Variant, *, study: Study, assets: Any, warehouse: Pat
         return []
     graph = PartitionGraph(assets)
     history = History(graph)
-    history.read(instance=open_instance(warehouse))
+    with instance_to_read(warehouse) as instance:
+        history.read(instance=instance)
     settings = present_settings(study)
     nodes = [
         *(AssetPartition(asset, variant.key) for asset in _OF_VARIANT),

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from bioalign_assets.execution import dev_server
 from bioalign_assets.execution.killed_runs import mend_killed_runs
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.warehouse.hashing import content_hash
@@ -88,5 +89,12 @@ def at_work(micro):
     return [run for run in micro.instance.get_runs() if run.status.value == "STARTED"]
 
 
-def test_workspace_yaml_names_the_definitions():
-    assert "bioalign_assets.definitions" in (PROJECT_ROOT / "workspace.yaml").read_text()
+def test_without_a_checkout_dagster_is_told_the_same_of_our_definitions(tmp_path, monkeypatch):
+    with dev_server.workspace_file() as own:
+        assert own == PROJECT_ROOT / "workspace.yaml"
+        said = own.read_text()
+    assert "bioalign_assets.definitions" in said
+    monkeypatch.setattr(dev_server, "PROJECT_ROOT", tmp_path)
+    with dev_server.workspace_file() as made:
+        assert made.read_text() == said
+    assert not made.exists()

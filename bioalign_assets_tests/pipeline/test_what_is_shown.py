@@ -1,4 +1,7 @@
-"""A password and a token in the address of a source: in no output, no table, no log and no database of Dagster's."""
+"""What commands show and keep: no secret of a source, and titles and paths as they are.
+
+A password and a token in the address of a source are in no output, no table, no log and no database of Dagster's.
+"""
 
 import sys
 from pathlib import Path
@@ -46,6 +49,22 @@ def command(monkeypatch, capsys):
         return printed
 
     return run
+
+
+@pytest.mark.parametrize(
+    "command_line", [("demo",), ("doctor",), ("status",), ("models",), ("refresh", "--no-training")]
+)
+def test_what_rich_would_take_for_its_marks_is_text(tmp_path, command, command_line):
+    text = STUDY.replace('"Bad input"', '"A [/x] study [bold"').replace(
+        'tiny = "llama"', 'repo_id = "a/b"\nrevision = "[/x]"'
+    )
+    house = Micro(tmp_path, text=text)
+    house.use(ctd_source=str(tmp_path / "[/x]" / "no[/bold].csv"))
+    told = command(house, *command_line)
+    if command_line[0] in ("demo", "doctor"):
+        assert "A [/x] study [bold" in told
+    if command_line[0] in ("demo", "refresh"):
+        assert "no[/bold].csv" in told.replace("\n", "")
 
 
 @pytest.mark.slow
