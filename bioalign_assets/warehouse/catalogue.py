@@ -12,7 +12,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
@@ -29,6 +29,7 @@ from bioalign_assets.warehouse.tables import Tables, sql_text
 
 __all__ = [
     "CATALOGUE",
+    "STORAGE_VERSION",
     "catalogue_path",
     "comment_on",
     "create_view",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 CATALOGUE = "bioalign.duckdb"
+STORAGE_VERSION = "v1.2.0"
+"""Of the files that people read: DuckDB 1.2 and all that came after it know this form."""
 _OWN_CATALOGUE = ".catalogue.duckdb"
 _FIRST_COMMIT = f"{0:020}.json"
 _COMMIT = re.compile(r"\d{20}\.json")
@@ -80,13 +83,8 @@ def rebuild_catalogue(tables: Tables) -> Path:
         for name in (own.name, public.name):  # the lock is ours: who was at work on these was killed
             remove_leftovers(own.parent, start=f"{name}.", older_than_s=0)
         with written_aside(own) as aside:
-            try:
-                if own.is_file():
-                    shutil.copyfile(own, aside)
-                _build(aside, tables=tables)
-            except duckdb.Error:  # the old one is none of DuckDB's, or of another release of it
-                aside.unlink(missing_ok=True)
-                _build(aside, tables=tables)
+            known = _taken_over(own, to=aside, form=_form(tables.root))
+            _build(aside, tables=tables, known=known)
         with written_aside(public) as aside:
             shutil.copyfile(own, aside)
             # a session that wrote to the old file left its log here, and DuckDB would take it for the new file's
@@ -94,11 +92,37 @@ def rebuild_catalogue(tables: Tables) -> Path:
     return public
 
 
-def _build(path: Path, *, tables: Tables) -> None:
+def _taken_over(own: Path, *, to: Path, form: str) -> Mapping[str, str]:
+    """Copy an earlier catalogue, and return the state in which it has each table.
+
+    One of another form, one that DuckDB can't read and one that is not there have none, and are not copied.
+    """
+    with suppress(FileNotFoundError, duckdb.Error):
+        shutil.copyfile(own, to)
+        with duckdb.connect(to, read_only=True) as connection:
+            comment = connection.execute(
+                "SELECT comment FROM duckdb_tables() WHERE table_name = 'catalogued'"
+            ).fetchone()
+            if comment == (_comment(form),):
+                return dict(connection.execute("SELECT table_name, newest_commit FROM catalogued").fetchall())
+    to.unlink(missing_ok=True)
+    return {}
+
+
+def _comment(form: str) -> str:
+    return f"The tables, as this file shows them. Form of its views: {form}"
+
+
+def _build(path: Path, *, tables: Tables, known: Mapping[str, str]) -> None:
     """Bring a copy of an earlier catalogue up to the tables' newest commits, or begin with an empty file."""
-    with duckdb.connect(path) as connection:
+    with duckdb.connect(path, config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
         connection.begin()  # one transaction: a commit for each of the comments would cost half a second
-        known = _catalogued(connection, form=_form(tables.root))
+        if not known:
+            connection.execute(
+                "CREATE TABLE catalogued "
+                "(table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR, newest_commit VARCHAR)"
+            )
+            connection.execute(f"COMMENT ON TABLE catalogued IS {sql_text(_comment(_form(tables.root)))}")
         for schema in TABLES.values():
             # looked at before the table is read: the next build sees a commit in between once more
             state = _newest_commit(tables.folder(schema))
@@ -134,28 +158,6 @@ def _newest_commit(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     return f"{newest} {first.st_ino} {first.st_mtime_ns}"
-
-
-def _catalogued(connection: duckdb.DuckDBPyConnection, *, form: str) -> Mapping[str, str]:
-    """Return the state in which the catalogue has each table; one of another form is emptied."""
-    comment = f"The tables, as this file shows them. Form of its views: {form}"
-    found = connection.execute(
-        "SELECT comment FROM duckdb_tables() WHERE table_name = 'catalogued'"
-    ).fetchone()
-    if found == (comment,):
-        rows = connection.execute("SELECT table_name, newest_commit FROM catalogued").fetchall()
-        return dict(rows)
-    connection.execute("DROP TABLE IF EXISTS catalogued")
-    for (room,) in connection.execute(
-        "SELECT DISTINCT schema_name FROM duckdb_views() WHERE NOT internal"
-    ).fetchall():
-        connection.execute(f'DROP SCHEMA "{room}" CASCADE')
-    connection.execute(
-        "CREATE TABLE catalogued "
-        "(table_name VARCHAR, delta_version BIGINT, files BIGINT, meaning VARCHAR, newest_commit VARCHAR)"
-    )
-    connection.execute(f"COMMENT ON TABLE catalogued IS {sql_text(comment)}")
-    return {}
 
 
 def _form(root: Path) -> str:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.terminal import terminal
 from bioalign_assets.warehouse.atomic import written_aside
-from bioalign_assets.warehouse.catalogue import comment_on, create_view, files_of
+from bioalign_assets.warehouse.catalogue import STORAGE_VERSION, comment_on, create_view, files_of
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 from bioalign_assets.warehouse.tables import Tables, sql_text
 
@@ -42,7 +42,9 @@ def export_database(tables: Tables, *, to: Path, as_of: datetime | None = None) 
         )  # fmt: skip
     to.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(to) as aside, duckdb.connect() as connection:
-        connection.execute(f"ATTACH {sql_text(str(aside))} AS exported")
+        connection.execute(
+            f"ATTACH {sql_text(str(aside))} AS exported (STORAGE_VERSION {sql_text(STORAGE_VERSION)})"
+        )
         connection.execute(
             "CREATE TABLE exported.exported (table_name VARCHAR, rows BIGINT, delta_version BIGINT, meaning VARCHAR)"
         )

@@ -171,7 +171,7 @@ def rebuild_and_hang(root: Path, started) -> None:
     """Hold the lock of a rebuild with its files half written, until killed."""
     from bioalign_assets.warehouse import catalogue
 
-    def hang(path, *, tables):
+    def hang(path, **_more):
         path.write_bytes(b"half")
         path.with_name(path.name + ".wal").write_bytes(b"half")
         started.set()
