@@ -44,7 +44,7 @@ from bioalign_assets.warehouse.catalogue import open_catalogue, own_catalogue_pa
 from bioalign_assets.warehouse.dictionary import data_dictionary
 from bioalign_assets.warehouse.disk import disk_error
 from bioalign_assets.warehouse.export import export_database
-from bioalign_assets.warehouse.questions import answer, converse
+from bioalign_assets.warehouse.questions import answers, converse
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
@@ -392,11 +392,11 @@ def sql(query: str | None, *, as_csv: bool) -> None:
     """Ask the warehouse in SQL, read-only: one QUERY, or statements typed or piped in, each ended by a semicolon."""
     settings = Settings.from_environment()
     with open_catalogue(settings.warehouse) as connection:
+        if query is None and not sys.stdin.isatty():
+            query = sys.stdin.read()
         if query is not None:
-            click.echo(answer(connection, query, as_csv=as_csv))
-        elif not sys.stdin.isatty():
-            for statement in duckdb.extract_statements(sys.stdin.read()):
-                click.echo(answer(connection, statement.query, as_csv=as_csv))
+            for answer in answers(connection, query, as_csv=as_csv):
+                click.echo(answer)
         else:
             converse(connection, as_csv=as_csv)
 

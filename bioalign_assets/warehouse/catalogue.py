@@ -11,6 +11,8 @@ file, and its log (``.wal``) bars everyone from a newer one under the same name.
 import hashlib
 import re
 import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -170,7 +172,8 @@ def _form(root: Path) -> str:
 def open_catalogue(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a read-only session on the catalogue; close it at the end of the block.
 
-    It reads the tables below ``root``, also after the folder was moved.
+    It reads the tables below ``root``, also after the folder was moved, and no other file, and its settings stay as
+    they are. Which statements only read, ``statements`` tells.
 
     :raises WarehouseError: if the warehouse has no catalogue yet
     """
@@ -184,10 +187,30 @@ def open_catalogue(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         )
     connection = duckdb.connect(path, read_only=True)
     try:
-        connection.execute(f"SET VARIABLE bioalign_root = {sql_text(str(path.parent))}")
+        connection.execute(f"""
+            SET VARIABLE bioalign_root = {sql_text(str(path.parent))};
+            SET temp_directory = {sql_text(_spill_folder())};
+            SET python_enable_replacements = false;
+            SET autoinstall_known_extensions = false;
+            SET autoload_known_extensions = false;
+            SET allowed_directories = [{sql_text(str(path.parent / "tables"))}];
+            SET enable_external_access = false;
+            SET lock_configuration = true;
+        """)
         yield connection
     finally:
         connection.close()
+
+
+def _spill_folder() -> str:
+    """Return a folder for what is larger than memory: not in the warehouse, which may be read-only.
+
+    DuckDB makes it when it needs it, and removes it. Where no folder can be written it is empty: nothing is spilled.
+    """
+    try:
+        return f"{tempfile.gettempdir()}/bioalign-{uuid.uuid4().hex}"
+    except FileNotFoundError:
+        return ""
 
 
 def files_of(delta: DeltaTable, *, schema: TableSchema) -> Mapping[Path, str | None]:

@@ -1,29 +1,35 @@
-"""Questions to the warehouse in SQL, from a terminal: one, or a conversation."""
+"""Questions to the warehouse in SQL, from a terminal: some, or a conversation. They only read."""
 
 import contextlib
 import csv
 import io
+from collections.abc import Iterator
 
 import click
 import duckdb
 
-__all__ = ["answer", "converse"]
+from bioalign_assets.errors import BioAlignError
+from bioalign_assets.warehouse.statements import statements_that_read
+
+__all__ = ["answers", "converse"]
 
 _MOST_ROWS = 100
 _BLOCK = 10_000
 _PROMPT, _GOES_ON = "bioalign> ", "     ...> "
 
 
-def answer(connection: duckdb.DuckDBPyConnection, query: str, *, as_csv: bool = False) -> str:
-    """Return what a query gives, as a table (at most 100 rows of it) or as CSV (all).
+def answers(connection: duckdb.DuckDBPyConnection, text: str, *, as_csv: bool = False) -> Iterator[str]:
+    """Give what each statement of a text says, as a table (at most 100 rows of it) or as CSV (all).
 
-    :raises duckdb.Error: what DuckDB says against the query
+    :param connection: of ``open_catalogue``
+    :raises WarehouseError: if one of the statements does not only read; none has run then
+    :raises duckdb.Error: what DuckDB says against one
     """
-    if as_csv:
-        return _as_csv(connection.execute(query))
-    relation = connection.sql(query)
-    if relation is None:  # an empty statement
-        return ""
+    for statement in statements_that_read(text, connection=connection):
+        yield _as_csv(connection.execute(statement)) if as_csv else _drawn(connection.sql(statement))
+
+
+def _drawn(relation: duckdb.DuckDBPyRelation) -> str:
     drawn = io.StringIO()
     with contextlib.redirect_stdout(drawn):  # DuckDB draws on Python's standard output
         relation.show(max_rows=_MOST_ROWS)
@@ -31,8 +37,6 @@ def answer(connection: duckdb.DuckDBPyConnection, query: str, *, as_csv: bool = 
 
 
 def _as_csv(result: duckdb.DuckDBPyConnection) -> str:
-    if result.description is None:
-        return ""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column[0] for column in result.description])
@@ -55,7 +59,8 @@ def converse(connection: duckdb.DuckDBPyConnection, *, as_csv: bool) -> None:
             statement = ""
         elif statement.rstrip().endswith(";"):
             try:
-                click.echo(answer(connection, statement, as_csv=as_csv))
-            except duckdb.Error as error:
+                for answer in answers(connection, statement, as_csv=as_csv):
+                    click.echo(answer)
+            except (BioAlignError, duckdb.Error) as error:
                 click.secho(str(error), fg="red", err=True)
             statement = ""

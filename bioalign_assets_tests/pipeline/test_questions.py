@@ -13,7 +13,7 @@ from bioalign_assets.errors import CurationError, WarehouseError
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.warehouse.catalogue import open_catalogue
 from bioalign_assets.warehouse.export import export_database
-from bioalign_assets.warehouse.questions import answer
+from bioalign_assets.warehouse.questions import answers
 from bioalign_assets.warehouse.schemas import TABLES
 
 QUERIES = re.findall(
@@ -48,21 +48,29 @@ def test_nearest_neighbours_are_sorted_and_in_range(micro):
 def test_csv_has_all_rows_and_a_table_the_first(micro):
     query = "SELECT row_number, text FROM curation.pairs WHERE dataset = 'stable'"
     with open_catalogue(micro.root) as connection:
-        rows = list(csv.reader(answer(connection, query, as_csv=True).splitlines()))
+        (told,) = answers(connection, query, as_csv=True)
+        rows = list(csv.reader(told.splitlines()))
         assert rows[0] == ["row_number", "text"]
         assert len(rows) == 801
-        assert "row_number" in answer(connection, query)
+        (drawn,) = answers(connection, query)
+        assert "row_number" in drawn
 
 
 def test_the_command_answers_one_question_or_a_script_and_never_writes(bioalign):
     asked = bioalign("sql", "--csv", "SELECT count(*) AS pairs FROM curation.pairs WHERE dataset = 'stable'")
     assert (asked.status, asked.out.strip()) == (0, "pairs\n800")
     assert bioalign("sql", "--csv", typed="SELECT 1 AS a; SELECT 2 AS b;").out.split() == ["a", "1", "b", "2"]
-    for wrong, told in (("SELECT nonsense", "nonsense"), ("CREATE TABLE report.mine (a INT)", "read-only")):
+    for wrong, told in (
+        ("SELECT nonsense", "nonsense"),
+        ("CREATE TABLE report.mine (a INT)", "found CREATE"),
+    ):
         refused = bioalign("sql", wrong)
         assert refused.status == 1
         assert told in refused.err
         assert "Traceback" not in refused.err
+    half = bioalign("sql", typed="SELECT 'first'; DROP VIEW ctd.changes;")
+    assert (half.status, half.out) == (1, "")
+    assert "SQL statement 2 of 2: found DROP" in half.err
 
 
 def test_an_export_is_one_file_of_real_tables(micro, tmp_path):
