@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from filelock import FileLock
 
@@ -142,7 +143,7 @@ def _build(path: Path, *, tables: Tables, known: Mapping[str, str]) -> None:
                 [schema.full_name, delta.version(), len(files), schema.row, state],
             )
             if schema.full_name == "inference.embeddings":
-                _create_model_views(connection, variants=set(files.values()))
+                _create_model_views(connection, files=files, root=tables.root)
         connection.commit()
 
 
@@ -274,23 +275,45 @@ def comment_on(
         connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {sql_text(column.meaning + unit)}')
 
 
-def _create_model_views(connection: duckdb.DuckDBPyConnection, *, variants: set[str | None]) -> None:
-    """Create one view a model with the embedding as FLOAT[d], which array_cosine_similarity needs."""
+def _create_model_views(
+    connection: duckdb.DuckDBPyConnection, *, files: Mapping[Path, str | None], root: Path
+) -> None:
+    """Create one view a model with the embedding as FLOAT[d], which array_cosine_similarity needs.
+
+    A model that was changed has embeddings of two widths until all its variants are made anew. They stay lists then:
+    DuckDB refuses to compare those of its view by name, where no row is left out and none fails.
+    """
     for (view,) in connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE schema_name = 'inference' AND starts_with(view_name, 'embeddings_')"
     ).fetchall():
         connection.execute(f'DROP VIEW inference."{view}"')
-    for model in sorted({variant.split("@")[0] for variant in variants if variant}):
-        width = connection.execute(
-            "SELECT len(embedding) FROM inference.embeddings WHERE model = ? LIMIT 1", [model]
-        ).fetchone()
-        if width is None:
-            continue
+    widths: dict[str, set[int]] = {}
+    for file, variant in files.items():
+        width = _width(root / file)
+        if variant is not None and width is not None:
+            widths.setdefault(variant.split("@")[0], set()).add(width)
+    for model, found in sorted(widths.items()):
         view = f'inference."embeddings_{model.replace("-", "_")}"'
+        form = f"FLOAT[{min(found)}]" if len(found) == 1 else "FLOAT[]"
+        told = f"inference.embeddings of {model}, embedding as {form}"
+        if len(found) > 1:
+            told += f": it has widths {', '.join(map(str, sorted(found)))} until all variants are made anew"
         connection.execute(
-            f"CREATE VIEW {view} AS SELECT * REPLACE (CAST(embedding AS FLOAT[{width[0]}]) AS embedding) "  # noqa: S608
+            f"CREATE VIEW {view} AS SELECT * REPLACE (CAST(embedding AS {form}) AS embedding) "  # noqa: S608
             f"FROM inference.embeddings WHERE model = {sql_text(model)}"
         )
-        connection.execute(
-            f"COMMENT ON VIEW {view} IS {sql_text(f'inference.embeddings of {model}, embedding as FLOAT[{width[0]}]')}"
-        )
+        connection.execute(f"COMMENT ON VIEW {view} IS {sql_text(told)}")
+
+
+def _width(file: Path) -> int | None:
+    """Return how long the embeddings of a file are, by its footer; None if it has no row."""
+    footer = pq.read_metadata(file)
+    if footer.num_rows == 0:
+        return None
+    rows = footer.row_group(0)
+    (values,) = (
+        column.num_values
+        for column in map(rows.column, range(rows.num_columns))
+        if column.path_in_schema.startswith("embedding.")
+    )
+    return int(values // rows.num_rows)

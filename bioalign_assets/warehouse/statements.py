@@ -35,8 +35,8 @@ def statements_that_read(text: str, *, connection: duckdb.DuckDBPyConnection) ->
         if refused is not None:
             raise WarehouseError(
                 f"SQL statement {number} of {len(statements)}", found=refused,
-                expected="one that only reads: SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN of "
-                "one",
+                expected="one that only reads: SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN "
+                "of one",
                 remedy="No statement was run. For anything else open bioalign.duckdb, or a file of `bioalign export`, "
                 "in a DuckDB session of your own.",
             )  # fmt: skip

@@ -267,6 +267,22 @@ def test_a_models_view_says_what_it_is(filled):
     assert comments["embeddings_tiny_llama"] == "inference.embeddings of tiny-llama, embedding as FLOAT[4]"
 
 
+def test_a_model_whose_width_changed_keeps_its_view_while_variants_of_both_widths_are_there(filled):
+    filled.write(
+        embeddings("tiny-llama@paper", n=2, width=7), schema=EMBEDDINGS, partition="tiny-llama@paper"
+    )
+    rebuild_catalogue(filled)
+    widths = "SELECT experiment, len(embedding), count(*) FROM inference.embeddings_tiny_llama GROUP BY ALL ORDER BY 1"
+    assert _ask(filled, widths) == [("paper", 7, 2), ("untuned", 4, 3)]
+    ((told,),) = _ask(filled, "SELECT comment FROM duckdb_views() WHERE view_name = 'embeddings_tiny_llama'")
+    assert told.endswith("embedding as FLOAT[]: it has widths 4, 7 until all variants are made anew")
+    assert _ask(filled, 'SELECT count(*) FROM inference."embeddings_phi.3"') == [(3,)]
+    filled.write(embeddings("tiny-llama@untuned", width=7), schema=EMBEDDINGS, partition="tiny-llama@untuned")
+    rebuild_catalogue(filled)
+    typed = "SELECT DISTINCT typeof(embedding) FROM inference.embeddings_tiny_llama"
+    assert _ask(filled, typed) == [("FLOAT[7]",)]
+
+
 def test_models_whose_name_begins_alike_are_kept_apart(tables):
     for variant in ("m@x", "m-2@x"):
         tables.write(embeddings(variant), schema=EMBEDDINGS, partition=variant)
