@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Sequence
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 
 from bioalign_assets.automation.sensors import build_schedules, build_sensors
 from bioalign_assets.ctd import assets as ctd_assets
@@ -35,8 +34,8 @@ from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study, load_study
 from bioalign_assets.training import assets as training_assets
 from bioalign_assets.training import checks as training_checks
-from bioalign_assets.warehouse.catalogue import own_catalogue_path
 from bioalign_assets.warehouse.io_manager import WarehouseIOManager
+from bioalign_assets.warehouse.resources import Catalogue
 
 __all__ = ["build_defs", "defs"]
 
@@ -89,10 +88,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
         resources={
             "warehouse": warehouse,
             "io_manager": WarehouseIOManager(warehouse=warehouse),
-            "duckdb": DuckDBResource(
-                database=str(own_catalogue_path(settings.warehouse)),
-                connection_config={"access_mode": "READ_ONLY"},
-            ),
+            "duckdb": Catalogue.of(settings.warehouse),
         },
         # forkserver: Delta's Rust runtime forbids fork, and preloading spares each step the imports
         executor=marked_executor(dg.multiprocess_executor, is_light=_loads_no_model).configured(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bioalign_assets.dagster_private import InstanceRef, identity, limit_pool
@@ -22,6 +21,7 @@ from bioalign_assets.errors import WarehouseError
 from bioalign_assets.study import BUILT_IN_STUDIES
 from bioalign_assets.warehouse.atomic import written_aside
 from bioalign_assets.warehouse.disk import why_not_written
+from bioalign_assets.warehouse.locks import locked
 
 __all__ = [
     "TRAINING_POOL_LIMIT",
@@ -107,7 +107,7 @@ def _own_home(root: Path) -> Path:
 def _opened(home: Path, *, is_own: bool) -> dg.DagsterInstance:
     home.mkdir(parents=True, exist_ok=True)
     # two processes that set up a new instance at once would race in its migration
-    with FileLock(home / ".setup.lock"):
+    with locked(home / ".setup.lock", subject=f"Dagster instance in {home}"):
         if is_own and not (home / "dagster.yaml").exists():
             text = _SETTINGS.format(pool=TRAINING_POOL_LIMIT, cores=os.cpu_count() or 1)
             with written_aside(home / "dagster.yaml") as aside:
@@ -184,7 +184,7 @@ def adopt(root: Path, *, study: str, home: Path | None, only_if_new: bool = Fals
     root.mkdir(parents=True, exist_ok=True)
     own = _own_home(root)
     is_own = home is None or home.absolute() == own
-    with FileLock(root / f".{_RECORD}.lock"):
+    with locked(root / f".{_RECORD}.lock", subject=f"Warehouse {root}"):
         if only_if_new and (before := belonging_of(root)) is not None:
             return before
         with _opened(own if home is None else home, is_own=is_own) as instance:

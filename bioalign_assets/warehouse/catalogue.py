@@ -23,10 +23,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from filelock import FileLock
 
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.atomic import remove_leftovers, written_aside
+from bioalign_assets.warehouse.locks import locked
 from bioalign_assets.warehouse.schemas import TABLES, Column, TableSchema
 from bioalign_assets.warehouse.tables import Tables, sql_text
 
@@ -40,6 +40,7 @@ __all__ = [
     "open_catalogue",
     "own_catalogue_path",
     "rebuild_catalogue",
+    "renew_if_behind",
     "sql_type",
 ]
 
@@ -79,14 +80,20 @@ def rebuild_catalogue(tables: Tables) -> Path:
     tables that have no new commit are taken from the old one.
 
     :return: the path of the catalogue for people
+    :raises HeldError: if another process holds the lock for longer than a minute; the catalogue stays as it is, and the
+        next that builds it sees all commits
     """
     own, public = own_catalogue_path(tables.root), catalogue_path(tables.root)
     own.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(own.with_name(".catalogue.lock")):
+    with locked(own.with_name(".catalogue.lock"), subject=f"Catalogue of {tables.root.absolute()}"):
         for name in (own.name, public.name):  # the lock is ours: who was at work on these was killed
             remove_leftovers(own.parent, start=f"{name}.", older_than_s=0)
         with written_aside(own) as aside:
-            known = _taken_over(own, to=aside, form=_form(tables.root))
+            with suppress(FileNotFoundError):
+                shutil.copyfile(own, aside)
+            known = _shown(aside, form=_form(tables.root))
+            if not known:
+                aside.unlink(missing_ok=True)
             _build(aside, tables=tables, known=known)
         with written_aside(public) as aside:
             shutil.copyfile(own, aside)
@@ -95,20 +102,27 @@ def rebuild_catalogue(tables: Tables) -> Path:
     return public
 
 
-def _taken_over(own: Path, *, to: Path, form: str) -> Mapping[str, str]:
-    """Copy an earlier catalogue, and return the state in which it has each table.
+def renew_if_behind(tables: Tables) -> None:
+    """See that the catalogue shows every commit, for who reads what others have just written.
 
-    One of another form, one that DuckDB can't read and one that is not there have none, and are not copied.
+    :raises HeldError: if it does not, and can't be built
     """
-    with suppress(FileNotFoundError, duckdb.Error):
-        shutil.copyfile(own, to)
-        with duckdb.connect(to, read_only=True) as connection:
-            comment = connection.execute(
-                "SELECT comment FROM duckdb_tables() WHERE table_name = 'catalogued'"
-            ).fetchone()
-            if comment == (_comment(form),):
-                return dict(connection.execute("SELECT table_name, newest_commit FROM catalogued").fetchall())
-    to.unlink(missing_ok=True)
+    newest = {schema.full_name: _newest_commit(tables.folder(schema)) for schema in TABLES.values()}
+    if _shown(own_catalogue_path(tables.root), form=_form(tables.root)) != newest:
+        rebuild_catalogue(tables)
+
+
+def _shown(path: Path, *, form: str) -> Mapping[str, str]:
+    """Return the state in which a catalogue has each table.
+
+    One of another form, one that DuckDB can't read and one that is not there have none.
+    """
+    with suppress(duckdb.Error), duckdb.connect(path, read_only=True) as connection:
+        comment = connection.execute(
+            "SELECT comment FROM duckdb_tables() WHERE table_name = 'catalogued'"
+        ).fetchone()
+        if comment == (_comment(form),):
+            return dict(connection.execute("SELECT table_name, newest_commit FROM catalogued").fetchall())
     return {}
 
 

@@ -12,6 +12,7 @@ from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.catalogue import rebuild_catalogue
 from bioalign_assets.warehouse.conform import conform, seal_of, sealed
 from bioalign_assets.warehouse.hashing import content_hash
+from bioalign_assets.warehouse.locks import HeldError
 from bioalign_assets.warehouse.resources import Warehouse
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 
@@ -47,7 +48,11 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             partition=partition,
             commit_info={"data_version": data_version, "run_id": context.run_id},
         )
-        rebuild_catalogue(tables)
+        try:
+            rebuild_catalogue(tables)
+        except HeldError as error:
+            # the rows are there: to fail would make them anew. Who reads the catalogue renews it first, or fails
+            context.log.warning(f"The rows are written; the catalogue does not show them yet. {error}")
         context.add_output_metadata({"delta_version": version})
 
     def load_input(self, context: dg.InputContext) -> pa.Table:

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from filelock import FileLock
 
 from bioalign_assets.errors import WarehouseError
 from bioalign_assets.warehouse.conform import conform, in_order, seal_of
+from bioalign_assets.warehouse.locks import locked
 from bioalign_assets.warehouse.schemas import TABLES, TableSchema
 
 __all__ = ["Tables", "sql_text"]
@@ -98,7 +98,7 @@ class Tables:
         is_more = all(_by_name(expected).get(name) == field for name, field in present.items())
         if not new or not is_more or not all(field.nullable for field in new):
             return table
-        with FileLock(folder / ".create.lock"):
+        with locked(folder / ".create.lock", subject=f"Table in {folder}"):
             latest = DeltaTable(folder)
             if _by_name(latest.schema()) == present:  # no other process was quicker
                 latest.alter.add_columns(new)
@@ -108,7 +108,7 @@ class Tables:
     def _create_empty(schema: TableSchema, *, folder: Path) -> DeltaTable:
         folder.mkdir(parents=True, exist_ok=True)
         # mode="ignore" alone lets two processes create one table, the second time over the first one's rows
-        with FileLock(folder / ".create.lock"):
+        with locked(folder / ".create.lock", subject=f"Table in {folder}"):
             DeltaTable.create(
                 folder,
                 schema=schema.arrow,

@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner
-from filelock import FileLock
 
 from bioalign_assets.cli import cli
 from bioalign_assets.dagster_private import InstanceRef, identity
@@ -22,6 +21,7 @@ from bioalign_assets.execution.instance import (
     see_that_it_belongs,
 )
 from bioalign_assets.settings import PROJECT_ROOT
+from bioalign_assets.warehouse.locks import locked
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets_tests.warehouse._make import in_processes
 
@@ -162,14 +162,13 @@ def test_a_record_that_can_not_be_read_is_told(tmp_path):
 def test_of_two_who_come_first_one_is_recorded(tmp_path, monkeypatch):
     meanwhile = []
 
-    class Slow(FileLock):
-        def __enter__(self):
-            if not meanwhile:
-                meanwhile.append(1)
-                see_that_it_belongs(tmp_path, study="paper")  # another process was quicker
-            return super().__enter__()
+    def slow(path, **more):
+        if not meanwhile:
+            meanwhile.append(1)
+            see_that_it_belongs(tmp_path, study="paper")  # another process was quicker
+        return locked(path, **more)
 
-    monkeypatch.setattr(instance_module, "FileLock", Slow)
+    monkeypatch.setattr(instance_module, "locked", slow)
     with pytest.raises(WarehouseError, match="the study paper on record"):
         see_that_it_belongs(tmp_path, study="demo")
 

@@ -1,16 +1,20 @@
 """The DuckDB catalogue: views over the current files, swapped under open sessions."""
 
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
+import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
 
 from bioalign_assets.errors import WarehouseError
+from bioalign_assets.warehouse import locks
 from bioalign_assets.warehouse.catalogue import (
     catalogue_path,
     create_view,
@@ -19,6 +23,9 @@ from bioalign_assets.warehouse.catalogue import (
     rebuild_catalogue,
     sql_type,
 )
+from bioalign_assets.warehouse.io_manager import WarehouseIOManager
+from bioalign_assets.warehouse.locks import HeldError
+from bioalign_assets.warehouse.resources import Catalogue, Warehouse
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
@@ -476,6 +483,59 @@ def test_a_killed_rebuild_harms_nobody_and_the_next_one_clears_up(filled):
     rebuild_catalogue(filled)
     assert _ask(filled, _COUNT) == [(12,)]
     assert [path.name for path in filled.root.iterdir() if ".partial" in path.name] == []
+
+
+@pytest.fixture
+def stopped(filled):
+    """A process that was stopped in the midst of a rebuild."""
+    started = SPAWN.Event()
+    process = SPAWN.Process(target=rebuild_and_hang, args=(filled.root, started))
+    process.start()
+    assert started.wait(60)
+    os.kill(process.pid, signal.SIGSTOP)
+    yield process
+    process.kill()
+    process.join(60)
+
+
+def test_who_was_stopped_in_a_rebuild_is_named_to_all_who_wait(filled, stopped, monkeypatch):
+    monkeypatch.setattr(locks, "WAIT_S", 0.2)
+    with pytest.raises(HeldError) as told:
+        rebuild_catalogue(filled)
+    assert str(filled.root) in told.value.subject
+    holder = rf"held for 0.2 s and more by process {stopped.pid} on {socket.gethostname()} \(bioalign run\) since 2\S+ \S+"
+    assert re.search(holder, told.value.found)
+    assert "kill -CONT" in told.value.remedy
+    assert _ask(filled, _COUNT) == [(9,)]  # who only reads never waits
+    filled.write(embeddings("a@x"), schema=EMBEDDINGS, partition="a@x")
+    stopped.kill()
+    stopped.join(60)
+    rebuild_catalogue(filled)
+    assert _ask(filled, _COUNT) == [(12,)]
+    assert not list(filled.root.glob("*.holder"))
+
+
+def test_rows_are_kept_without_the_catalogue_and_who_reads_it_is_never_behind(
+    filled, stopped, monkeypatch, capsys
+):
+    monkeypatch.setattr(locks, "WAIT_S", 0.2)
+    catalogue = Catalogue.of(filled.root)
+    with catalogue.get_connection() as session:  # it shows all that there is: no need to build
+        assert session.execute(_COUNT).fetchall() == [(9,)]
+    manager = WarehouseIOManager(warehouse=Warehouse(folder=str(filled.root)))
+    context = dg.build_output_context(asset_key=dg.AssetKey(["ctd", "changes"]), run_id="run-1")
+    manager.handle_output(context, changes())
+    assert (
+        f"The rows are written; the catalogue does not show them yet. Catalogue of {filled.root}"
+        in capsys.readouterr().err
+    )
+    assert len(filled.read(CHANGES)) == len(changes())
+    with pytest.raises(HeldError), catalogue.get_connection():
+        pass
+    stopped.kill()
+    stopped.join(60)
+    with catalogue.get_connection() as session:
+        assert session.execute("SELECT count(*) FROM ctd.changes").fetchall() == [(len(changes()),)]
 
 
 def test_a_rebuild_leaves_others_files_alone(filled):
