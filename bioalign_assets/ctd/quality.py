@@ -95,8 +95,8 @@ def evidence_is_known(associations: pa.Table) -> Finding:
     ]
     return Finding(
         passed=unknown <= LARGEST_UNKNOWN_EVIDENCE * rows,
-        summary=f"of {rows:,} rows with direct evidence {unknown:,} ({unknown / max(rows, 1):.2%}) have "
-        f"other words than {' and '.join(DIRECT_EVIDENCE)}{f' ({_some(named)})' if named else ''}",
+        summary=f"{unknown:,} of {rows:,} rows with direct evidence ({unknown / max(rows, 1):.2%}) have other "
+        f"words than {' and '.join(DIRECT_EVIDENCE)}{f' ({_some(named)})' if named else ''}",
         counts={"rows": rows, "unknown": unknown},
     )
 

@@ -72,8 +72,10 @@ class Ingested:
         """What a person should know of it, though nothing speaks against it; whole sentences."""
         release = self.release
         undated = release.report_created_problem
+        evidence = evidence_is_known(release.associations)
         return (
             *release.remarks,
+            *([f"{evidence.summary}."] if evidence.counts["unknown"] else []),
             *([f"Its date can't be told: {undated}."] if undated else []),
             *([self.raw.passed_over] if self.raw.passed_over else []),
         )

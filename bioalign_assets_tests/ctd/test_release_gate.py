@@ -117,7 +117,7 @@ REFUSED = {
     "evidence in another spelling": (
         with_evidence("Marker/Mechanism", of=98),
         "evidence",
-        "98 (98.00%) have other words than marker/mechanism and therapeutic ('Marker/Mechanism' in 98.00%)",
+        "98 of 100 rows with direct evidence (98.00%) have other words than marker/mechanism and therapeutic ('Marker/Mechanism' in 98.00%)",
     ),
     "a word of evidence that is new in two of a hundred": (
         with_evidence("inferred", of=2),
@@ -203,6 +203,7 @@ def test_what_goes_in_brings_its_remarks(tmp_path, raw):
     result = bring(save(tmp_path / "next.csv", table(rows, header=block(date="some day"))), raw)
     assert result.remarks == (
         "Direct evidence 'inferred', which makes no positive: 1 time, first on line 108.",
+        "1 of 100 rows with direct evidence (1.00%) have other words than marker/mechanism and therapeutic ('inferred' in 1.00%).",
         "Its date can't be told: 'some day' is not of the form 'Wed Aug 27 14:25:10 EDT 2025'.",
     )
 
