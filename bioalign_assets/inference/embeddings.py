@@ -13,7 +13,7 @@ from bioalign_assets.inference.dense import dense_weights
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.memory import free_memory
 
-__all__ = ["NOTEBOOK_BATCH_SIZE", "embed"]
+__all__ = ["NOTEBOOK_BATCH_SIZE", "embed", "embed_layers"]
 
 NOTEBOOK_BATCH_SIZE = 32
 """Batch of the published notebooks; with ``padded-mean`` a vector depends on it."""
@@ -38,7 +38,40 @@ def embed(
     :return: shape (n, hidden size), float32
     :raises ModelError: if a vector is not finite, or one statement does not fit into memory
     """
-    vectors = np.empty((len(texts), loaded.model.config.hidden_size), dtype=np.float32)
+    (vectors,) = _pooled(texts, loaded=loaded, batch_size=batch_size, pooling=pooling, layers=[-1])
+    return vectors
+
+
+def embed_layers(
+    texts: Sequence[str],
+    *,
+    loaded: LoadedModel,
+    batch_size: BatchSize = "auto",
+    pooling: Literal["mean", "padded-mean"] = "mean",
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the vectors of each text after every layer, in one pass.
+
+    Layer 0 is what goes into the first decoder layer, the tokens' own embeddings; the last one is what ``embed``
+    returns.
+
+    :param texts: n of them
+    :return: shape (layers + 1, n, hidden size), float32
+    :raises ModelError: as ``embed``
+    """
+    layers = range(loaded.model.config.num_hidden_layers + 1)
+    return _pooled(texts, loaded=loaded, batch_size=batch_size, pooling=pooling, layers=layers)
+
+
+def _pooled(
+    texts: Sequence[str],
+    *,
+    loaded: LoadedModel,
+    batch_size: BatchSize,
+    pooling: Literal["mean", "padded-mean"],
+    layers: Sequence[int],
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the pooled states after some layers, shape (len(layers), n, hidden size)."""
+    vectors = np.empty((len(layers), len(texts), loaded.model.config.hidden_size), dtype=np.float32)
     if not len(texts):
         return vectors
     tokens, lengths = padded(
@@ -46,6 +79,7 @@ def embed(
     )
     # tokens of each row that its vector is the mean of: with padded-mean, as many as the longest of its batch has
     counted = lengths if pooling == "mean" else _longest_of_batch(lengths)
+    has_all = len(layers) > 1
 
     def run(places: Places) -> None:
         width = int(counted[places].max())
@@ -60,10 +94,12 @@ def embed(
         )
         # without the LM head: its vocabulary-wide product is not needed
         body = loaded.model.get_decoder()
-        hidden = body(input_ids=ids, attention_mask=own, use_cache=False).last_hidden_state.float()
-        # filled, not multiplied: what stands over padding may be no number, and 0 * nan is nan
-        total = hidden.masked_fill(~pooled_over.unsqueeze(-1), 0).sum(dim=1)
-        vectors[places] = (total / pooled_over.sum(dim=1, keepdim=True)).cpu().numpy()
+        found = body(input_ids=ids, attention_mask=own, use_cache=False, output_hidden_states=has_all)
+        states = found.hidden_states if has_all else [found.last_hidden_state]
+        for at, hidden in enumerate(states):
+            # filled, not multiplied: what stands over padding may be no number, and 0 * nan is nan
+            total = hidden.float().masked_fill(~pooled_over.unsqueeze(-1), 0).sum(dim=1)
+            vectors[at, places] = (total / pooled_over.sum(dim=1, keepdim=True)).cpu().numpy()
 
     with torch.inference_mode(), dense_weights(loaded), loaded.computing():
         room = tokens_at_once(
@@ -73,12 +109,13 @@ def embed(
             device_type=loaded.device.type,
             longest=int(lengths.max()),
             with_words=False,
+            states=len(layers),
         )
         in_batches(counted, run=run, tokens=room, batch_size=batch_size, what="embedding")
     if not np.isfinite(vectors).all():
         raise ModelError(
             "Embeddings",
-            found=f"{int((~np.isfinite(vectors)).any(axis=1).sum())} vectors with values that are not numbers",
+            found=f"{int((~np.isfinite(vectors)).any(axis=(0, 2)).sum())} vectors with values that are not numbers",
             expected="finite vectors",
             remedy="Set dtype = 'bfloat16' or 'float32' for the model; float16 overflows in some models.",
         )
