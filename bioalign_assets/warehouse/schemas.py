@@ -293,7 +293,7 @@ _ALL: tuple[TableSchema, ...] = (
         ),
     ),
     TableSchema(
-        room="curation", name="rewirings", row="The release's graph of curated associations, its edges drawn anew so that every gene and disease keeps its degree",
+        room="alignment", name="rewirings", row="The release's graph of curated associations, its edges drawn anew so that every gene and disease keeps its degree",
         unique=("rewiring",),
         columns=(
             _c("rewiring", INTEGER, "Number of the rewiring, from 0", minimum=0),
