@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from bioalign_assets.alignment import assets as alignment_assets
+from bioalign_assets.alignment import checks as alignment_checks
 from bioalign_assets.automation.sensors import build_schedules, build_sensors
 from bioalign_assets.ctd import assets as ctd_assets
 from bioalign_assets.ctd import checks as ctd_checks
@@ -66,8 +68,13 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *curation_assets.build_assets(study, partitions=partitions),
             *models_assets.build_assets(study, partitions=partitions, settings=settings),
             *training_assets.build_assets(study, partitions=partitions),
+            *alignment_assets.build_assets(study),
             *inference_assets.build_assets(study, partitions=partitions),
-            *evaluation_assets.build_assets(study, partitions=partitions),
+            *evaluation_assets.build_assets(
+                study,
+                partitions=partitions,
+                has_medic=(settings.ctd_diseases_source or study.source.ctd_diseases) is not None,
+            ),
             *report_assets.build_assets(study),
         ]
     )
@@ -79,6 +86,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *curation_checks.build_checks(study, partitions=partitions),
             *models_checks.build_checks(partitions=partitions),
             *training_checks.build_checks(study, partitions=partitions),
+            *alignment_checks.build_checks(),
             *inference_checks.build_checks(partitions=partitions),
             *evaluation_checks.build_checks(partitions=partitions),
             *report_checks.build_checks(),

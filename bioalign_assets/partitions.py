@@ -79,6 +79,16 @@ class Partitions:
         return dg.StaticPartitionMapping(found)
 
     @property
+    def training_dataset_to_tuned(self) -> dg.StaticPartitionMapping:
+        """From a dataset to the comparisons whose tuned variant is trained on it."""
+        found: dict[str, list[str]] = {}
+        for tuned, _ in self._compared():
+            dataset = self.study.training_dataset(tuned)
+            if dataset is not None:
+                found.setdefault(dataset, []).append(tuned.key)
+        return dg.StaticPartitionMapping(found)
+
+    @property
     def dataset_to_variant(self) -> dg.StaticPartitionMapping:
         """From a dataset to the variants that are trained on it or asked about it."""
         found: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.stats import rankdata
 
-from bioalign_assets.alignment.similarities import SparsePairs, pair_places
+from bioalign_assets.alignment.similarities import SparsePairs
 from bioalign_assets.errors import EvaluationError
 
 __all__ = ["Covariates", "SparseRanks", "centred_ranks", "correlations", "permuted"]
@@ -65,7 +65,9 @@ class SparseRanks:
     """Length of what covariates leave of them; shape (similarities,)"""
 
     @classmethod
-    def of(cls, similarities: Iterator[SparsePairs], *, covariates: Covariates, subject: str) -> "SparseRanks":
+    def of(
+        cls, similarities: Iterator[SparsePairs], *, covariates: Covariates, subject: str
+    ) -> "SparseRanks":
         """Return the ranks of similarities, which are read one by one.
 
         :param similarities: of the same names, the graph's first

@@ -121,9 +121,10 @@ def rewirings_from_table(table: pa.Table, *, graph: Graph) -> Rewirings:
     lists = table.sort_by("rewiring")["diseases"].combine_chunks()
     flat = np.asarray(lists.flatten()).astype(np.int32)
     expected = np.sort(graph.disease)
-    if flat.size != len(table) * len(expected) or (
-        np.sort(flat.reshape(len(table), -1), axis=1) != expected
-    ).any():
+    if (
+        flat.size != len(table) * len(expected)
+        or (np.sort(flat.reshape(len(table), -1), axis=1) != expected).any()
+    ):
         raise EvaluationError(
             "rewirings of the graph",
             found=f"{len(table)} rewirings whose diseases are not those of its {len(expected):,} edges",
@@ -147,9 +148,7 @@ def _swapped(
         if in_parts:
             order = order[np.argsort(parts[order], kind="stable")]
         here, there = order[0 : 2 * half : 2], order[1 : 2 * half : 2]
-        codes = np.concatenate(
-            [gene + disease, gene[here] + disease[there], gene[there] + disease[here]]
-        )
+        codes = np.concatenate([gene + disease, gene[here] + disease[there], gene[there] + disease[here]])
         ordered = np.sort(codes)
         repeated = _are_in(codes, ascending=ordered[1:][ordered[1:] == ordered[:-1]])
         is_edge, new = repeated[: len(gene)], repeated[len(gene) :]

@@ -16,7 +16,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bioalign_assets.alignment.graph import Places
 
-__all__ = ["NGRAMS", "SparsePairs", "cosines", "degree_figures", "name_cosines", "profile_squares", "tree_overlaps"]
+__all__ = [
+    "NGRAMS",
+    "SparsePairs",
+    "cosines",
+    "degree_figures",
+    "name_cosines",
+    "profile_squares",
+    "tree_overlaps",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 

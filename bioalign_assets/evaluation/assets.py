@@ -3,15 +3,30 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from bioalign_assets.alignment.graph import Graph, graph_of
+from bioalign_assets.alignment.rewiring import rewirings_from_table
 from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
 from bioalign_assets.evaluation.comparisons import comparison_rows
 from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
+from bioalign_assets.evaluation.graph_alignment import (
+    alignment_rows,
+    baseline_alignment_rows,
+    change_rows,
+    layer_rows,
+    model_vectors,
+    targets_of,
+    trained_edges,
+)
 from bioalign_assets.evaluation.link_prediction import link_rows
 from bioalign_assets.evaluation.metrics import embedding_rows, zero_shot_rows
+from bioalign_assets.models.threads import one_thread
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
@@ -19,14 +34,21 @@ from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["build_assets"]
 
 _KINDS = ("python", "scikitlearn")
+_GRAPH = {"associations": "ctd.associations", "rewirings": "alignment.rewirings"}
 
 
-def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """Return the assets of this room."""
+def build_assets(
+    study: Study, *, partitions: Partitions, has_medic: bool = False
+) -> list[dg.AssetsDefinition]:
+    """Return the assets of this room.
+
+    :param has_medic: whether the disease vocabulary has a source: nothing may wait for it where it has none
+    """
     spec = study.evaluation
     return [
         _metric_asset(
@@ -77,6 +99,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             code_version="1",
         ),
         _comparison_asset(study, partitions=partitions),
+        *_alignment_assets(study, partitions=partitions, has_medic=has_medic),
         _baseline_asset(study, partitions=partitions),
     ]
 
@@ -225,6 +248,159 @@ def _comparison_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefin
         return materialized(rows, full_name="evaluation.comparisons", warehouse=warehouse, metadata=changes)
 
     return comparisons
+
+
+def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) -> list[dg.AssetsDefinition]:
+    spec = study.evaluation
+    of_graph = {name: _input(full) for name, full in _GRAPH.items()}
+    settings = [settings_dep("evaluation")]
+    medic_dep = [dg.AssetDep(dg.AssetKey(["ctd", "diseases"]))] if has_medic else []
+
+    def medic(warehouse: Warehouse) -> pa.Table | None:
+        found = warehouse.tables.read(TABLES["ctd.diseases"]) if has_medic else None
+        return found if found is not None and len(found) else None
+
+    def trained(graph: Graph, *, pairs: pa.Table, variant: str) -> npt.NDArray[np.bool_] | None:
+        dataset = study.training_dataset(study.variant(variant))
+        return None if dataset is None else trained_edges(graph, pairs=pairs)
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.graph_alignment",
+            kinds={"python"},
+            description=(
+                "Does the geometry of the names agree with the graph? Each measure on the graph of the release, against "
+                "rewirings of it that keep every degree; over all edges, those trained on, and those held out."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins={
+            "names": _input("inference.graph_names"),
+            **of_graph,
+            "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_variant),
+        },
+        deps=[*settings, *medic_dep],
+        code_version="1",
+    )
+    def graph_alignment(
+        context: dg.AssetExecutionContext,
+        names: pa.Table,
+        associations: pa.Table,
+        rewirings: pa.Table,
+        pairs: pa.Table,
+        warehouse: Warehouse,
+    ) -> dg.MaterializeResult[pa.Table]:
+        variant = study.variant(context.partition_key)
+        graph = graph_of(associations)
+        with one_thread():
+            targets = targets_of(
+                rewirings_from_table(rewirings, graph=graph),
+                trained=trained(graph, pairs=pairs, variant=variant.key),
+                medic=medic(warehouse),
+                seed=spec.seed,
+            )
+            key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
+            rows = list(
+                alignment_rows(model_vectors(names, graph=graph), targets=targets, key=key, spec=spec)
+            )
+        return materialized(
+            pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment"].arrow),
+            full_name="evaluation.graph_alignment",
+            warehouse=warehouse,
+            metadata={
+                f"{row['kind']}_{row['measure']}": row["calibrated"] for row in rows if row["edges"] == "all"
+            },
+        )
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.graph_alignment_layers",
+            kinds={"python"},
+            description="The same after every layer, and which layer is best, corrected for having chosen it.",
+        ),
+        partitions_def=partitions.variant,
+        ins={"layers": _input("inference.layer_alignment")},
+        code_version="1",
+    )
+    def layers_(layers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        return materialized(
+            layer_rows(layers), full_name="evaluation.graph_alignment_layers", warehouse=warehouse
+        )
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.graph_alignment_changes",
+            kinds={"python"},
+            description=(
+                "Each tuned variant against the same model untuned: did tuning move the geometry towards the graph, on "
+                "the edges that it saw and on those that it did not?"
+            ),
+        ),
+        partitions_def=partitions.tuned,
+        ins={
+            "names": _input("inference.graph_names", mapping=partitions.variant_to_tuned),
+            **of_graph,
+            "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_tuned),
+        },
+        deps=[*settings, *medic_dep],
+        code_version="1",
+    )
+    def changes(
+        context: dg.AssetExecutionContext,
+        names: pa.Table,
+        associations: pa.Table,
+        rewirings: pa.Table,
+        pairs: pa.Table,
+        warehouse: Warehouse,
+    ) -> dg.MaterializeResult[pa.Table]:
+        tuned = study.variant(context.partition_key)
+        untuned = study.untuned_counterpart(tuned)
+        if untuned is None:
+            raise ValueError(f"{tuned.key} has no untuned counterpart, so it can't be a partition")
+        graph = graph_of(associations)
+        with one_thread():
+            targets = targets_of(
+                rewirings_from_table(rewirings, graph=graph),
+                trained=trained(graph, pairs=pairs, variant=tuned.key),
+                medic=medic(warehouse),
+                seed=spec.seed,
+            )
+            before, after = (
+                model_vectors(names.filter(pc.equal(names["variant"], each.key)), graph=graph)
+                for each in (untuned, tuned)
+            )
+            key = {"variant": tuned.key, "model": tuned.model, "experiment": tuned.experiment}
+            rows = list(change_rows(before, after, targets=targets, key=key, spec=spec))
+        return materialized(
+            pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_changes"].arrow),
+            full_name="evaluation.graph_alignment_changes",
+            warehouse=warehouse,
+        )
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.graph_alignment_baselines",
+            kinds={"python"},
+            description=(
+                "The same of what stands beside the models: random vectors, the spelling of the bare names (LSA), and "
+                "TransE, which was fitted on four in five edges."
+            ),
+        ),
+        ins=of_graph,
+        deps=[*settings, *medic_dep],
+        code_version="1",
+    )
+    def baselines(
+        associations: pa.Table, rewirings: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
+        graph = graph_of(associations)
+        with one_thread():
+            rows = baseline_alignment_rows(
+                rewirings_from_table(rewirings, graph=graph), medic=medic(warehouse), spec=spec
+            )
+        return materialized(rows, full_name="evaluation.graph_alignment_baselines", warehouse=warehouse)
+
+    return [graph_alignment, layers_, changes, baselines]
 
 
 def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:

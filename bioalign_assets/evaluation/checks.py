@@ -17,11 +17,17 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     tables["evaluation.baselines"] = partitions.dataset
     return [
         *schema_checks(
-            [f"evaluation.{name}" for name in (*_BY_VARIANT, "cluster_map")],
+            [
+                f"evaluation.{name}"
+                for name in (*_BY_VARIANT, "cluster_map", "graph_alignment", "graph_alignment_layers")
+            ],
             partitions_def=partitions.variant,
         ),
         *schema_checks(["evaluation.baselines"], partitions_def=partitions.dataset),
-        *schema_checks(["evaluation.comparisons"], partitions_def=partitions.tuned),
+        *schema_checks(
+            ["evaluation.comparisons", "evaluation.graph_alignment_changes"], partitions_def=partitions.tuned
+        ),
+        *schema_checks(["evaluation.graph_alignment_baselines"]),
         table_check(
             "evaluation.comparisons",
             name="metric_ranges",

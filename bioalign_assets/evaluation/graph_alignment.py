@@ -1,0 +1,269 @@
+"""Graph alignment of models and of what stands beside them, as rows of its tables.
+
+The measures are the alignment room's; here is which edges they are of, and with what they are compared.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bioalign_assets.alignment.graph import Graph, edge_hashes
+from bioalign_assets.alignment.layers import LAYER_MEASURES
+from bioalign_assets.alignment.measures import Target, measure, target_of
+from bioalign_assets.alignment.nulls import Agreement, best_layer, calibrated
+from bioalign_assets.alignment.representations import lsa_of_names, random_vectors, vectors_by_name
+from bioalign_assets.alignment.resampling import replicates
+from bioalign_assets.alignment.rewiring import Rewirings
+from bioalign_assets.alignment.vectors import Representation, representation
+from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.intervals import percentile_ends
+from bioalign_assets.evaluation.transe import fit_transe
+from bioalign_assets.inference.vectors import embedding_matrix
+from bioalign_assets.study.evaluation import EvaluationSpec
+from bioalign_assets.warehouse.schemas import TABLES
+
+__all__ = [
+    "Edges",
+    "alignment_rows",
+    "baseline_alignment_rows",
+    "change_rows",
+    "layer_rows",
+    "model_vectors",
+    "targets_of",
+    "trained_edges",
+]
+
+Edges = Literal["all", "trained", "held-out"]
+Flags = npt.NDArray[np.bool_]
+
+_FITTED = 0.8  # of the edges TransE is fitted on, in the baselines
+
+
+def model_vectors(names: pa.Table, *, graph: Graph) -> Representation:
+    """Return a model's vectors of all names of a graph.
+
+    :param names: rows of ``inference.graph_names`` of one variant
+    :raises EvaluationError: if a name of the graph has no vector, or vectors can't be used
+    """
+    found = {}
+    for kind, wanted in (("gene", graph.genes), ("disease", graph.diseases)):
+        own = names.filter(pc.equal(names["kind"], kind))
+        places = pc.index_in(wanted, value_set=own["name"].combine_chunks())
+        subject = f"inference.graph_names ({kind})"
+        if places.null_count:
+            missing = wanted.filter(pc.is_null(places))
+            raise EvaluationError(
+                subject,
+                found=f"no vector of {len(missing):,} names, such as {missing[0].as_py()!r}",
+                expected="one of every name of the release's graph",
+                remedy="Materialise inference/graph_names again: the release was changed since.",
+            )
+        found[kind] = embedding_matrix(own["embedding"], subject=subject)[np.asarray(places)]
+    return representation(graph, genes=found["gene"], diseases=found["disease"])
+
+
+def trained_edges(graph: Graph, *, pairs: pa.Table) -> Flags:
+    """Return which edges of a graph a variant was trained on; shape (edges,).
+
+    :param pairs: ``curation.pairs`` of the dataset that it was trained on
+    """
+    is_trained = pc.and_(pc.equal(pairs["split"], "train"), pc.equal(pairs["label"], 1))
+    rows = pairs.filter(is_trained)
+    size = len(graph.diseases)
+    gene, disease = (
+        np.asarray(pc.fill_null(pc.index_in(rows[column], value_set=names), -1)).astype(np.int64)
+        for column, names in (("gene_symbol", graph.genes), ("disease_name", graph.diseases))
+    )
+    known = (gene >= 0) & (disease >= 0)
+    codes = gene[known] * size + disease[known]
+    return np.isin(graph.gene.astype(np.int64) * size + graph.disease, codes)
+
+
+def targets_of(
+    rewirings: Rewirings, *, trained: Flags | None, medic: pa.Table | None, seed: int
+) -> dict[Edges, Target]:
+    """Return what representations are held against: the graph, and the edges that were trained on, and those not.
+
+    A part with too few edges for any comparison is left out.
+
+    :param trained: which edges were trained on; None where nothing was
+    :param medic: ``ctd.diseases``, for the figures of its tree, which are of all edges alone
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[Edges, Target] = {"all": target_of(rewirings, rng=rng, medic=medic, seed=seed)}
+    if trained is None:
+        return found
+    parts: tuple[tuple[Edges, Flags, Flags | None], ...] = (
+        ("trained", trained, None),
+        ("held-out", ~trained, trained),
+    )
+    for name, edges, fitted in parts:
+        if not edges.any():
+            continue
+        try:
+            found[name] = target_of(rewirings, rng=rng, edges=edges, fitted=fitted, seed=seed)
+        except EvaluationError:  # too few names have three partners in this part
+            continue
+    return found
+
+
+def alignment_rows(
+    vectors: Representation, *, targets: Mapping[Edges, Target], key: Mapping[str, str], spec: EvaluationSpec
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a representation, without a table's partition.
+
+    :param key: columns that say whose they are
+    """
+    for edges, target in targets.items():
+        drawn = replicates(
+            vectors, target=target, resamples=spec.resamples, rng=np.random.default_rng(spec.seed)
+        )
+        for name, found in measure(vectors, target=target).items():
+            low, high = percentile_ends(drawn[name])
+            scaled = percentile_ends(calibrated(drawn[name], null_mean=found.null_mean))
+            yield {
+                **key, **_named(name), "edges": edges, **_against_null(found), "ci_low": low, "ci_high": high,
+                "calibrated_ci_low": scaled[0], "calibrated_ci_high": scaled[1], "rewirings": len(found.null),
+                "n": _compared(name, target=target), "seed": spec.seed,
+            }  # fmt: skip
+
+
+def change_rows(
+    untuned: Representation,
+    tuned: Representation,
+    *,
+    targets: Mapping[Edges, Target],
+    key: Mapping[str, str],
+    spec: EvaluationSpec,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a tuned variant beside the same model untuned, paired over entities."""
+    for edges, target in targets.items():
+        both = [
+            (
+                measure(vectors, target=target),
+                replicates(
+                    vectors, target=target, resamples=spec.resamples, rng=np.random.default_rng(spec.seed)
+                ),
+            )
+            for vectors in (untuned, tuned)
+        ]
+        (before, drawn_before), (after, drawn_after) = both
+        for name in before:
+            changes = drawn_after[name] - drawn_before[name]
+            low, high = percentile_ends(changes)
+            # two-sided: twice the smaller share of resamples on either side of no change
+            side = min((changes <= 0).sum(), (changes >= 0).sum())
+            yield {
+                **key, **_named(name), "edges": edges, "untuned": before[name].value, "tuned": after[name].value,
+                "change": after[name].value - before[name].value, "change_ci_low": low, "change_ci_high": high,
+                "p_value": min(1.0, 2 * (1 + int(side)) / (1 + len(changes))),
+                "untuned_calibrated": before[name].calibrated, "tuned_calibrated": after[name].calibrated,
+                "n": _compared(name, target=target), "seed": spec.seed,
+            }  # fmt: skip
+
+
+def layer_rows(layers: pa.Table) -> pa.Table:
+    """Return the figures after each layer with what their nulls say, and which layer is best.
+
+    :param layers: rows of ``inference.layer_alignment`` of one variant
+    :returns: schema ``evaluation.graph_alignment_layers``
+    """
+    rows = []
+    ordered = layers.sort_by(
+        [("measure", "ascending"), ("kind", "ascending"), ("layer", "ascending")]
+    ).to_pylist()
+    for measured in LAYER_MEASURES:
+        for kind in ("gene", "disease"):
+            own = [row for row in ordered if (row["measure"], row["kind"]) == (measured, kind)]
+            figures = [Agreement(value=row["value"], null=np.array(row["null_values"])) for row in own]
+            if not figures:
+                continue
+            best = best_layer(figures)
+            rows += [
+                {
+                    **{
+                        name: row[name]
+                        for name in ("variant", "model", "experiment", "measure", "kind", "layer")
+                    },
+                    **_against_null(found),
+                    "is_best": place == best.layer,
+                    "best_p_value": best.p_value if place == best.layer else None,
+                }
+                for place, (row, found) in enumerate(zip(own, figures, strict=True))
+            ]
+    return pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_layers"].arrow)
+
+
+def baseline_alignment_rows(
+    rewirings: Rewirings, *, medic: pa.Table | None, spec: EvaluationSpec
+) -> pa.Table:
+    """Return the rows of random vectors, of the bare names' spelling, and of TransE.
+
+    TransE is fitted on four in five edges, by hash; held out from it, and from the map of either, is the fifth.
+
+    :returns: schema ``evaluation.graph_alignment_baselines``
+    """
+    graph = rewirings.graph
+    fitted = edge_hashes(graph, seed=spec.seed) < np.uint64(_FITTED * 2.0**64)
+    targets = targets_of(rewirings, trained=fitted, medic=medic, seed=spec.seed)
+    made = {
+        "random": random_vectors(graph, rng=np.random.default_rng(spec.seed)),
+        "names-lsa": lsa_of_names(graph, seed=spec.seed),
+        "transe": _transe(graph, fitted=fitted, seed=spec.seed),
+    }
+    rows = [
+        row
+        for name, vectors in made.items()
+        for row in alignment_rows(vectors, targets=targets, key={"model": name}, spec=spec)
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_baselines"].arrow)
+
+
+def _transe(graph: Graph, *, fitted: Flags, seed: int) -> Representation:
+    pairs = pa.table(
+        {
+            "gene_symbol": graph.genes.take(pa.array(graph.gene[fitted])),
+            "disease_name": graph.diseases.take(pa.array(graph.disease[fitted])),
+        }
+    )
+    model = fit_transe(pairs, seed=seed)
+    genes, diseases = (
+        vectors_by_name(names, known=known, vectors=vectors[:-1])
+        for names, known, vectors in (
+            (graph.genes, model.genes, model.heads),
+            (graph.diseases, model.diseases, model.tails),
+        )
+    )
+    return representation(graph, genes=genes, diseases=diseases)
+
+
+def _named(name: str) -> dict[str, str]:
+    """Return measure and kind of a figure: ``gene_rsa`` is RSA of genes, ``tree_rsa`` that of diseases and MEDIC."""
+    of, _, measured = name.partition("_")
+    if of == "edge":
+        return {"measure": name, "kind": "edge"}
+    return {
+        "measure": f"medic_{measured}" if of == "tree" else measured,
+        "kind": "gene" if of == "gene" else "disease",
+    }
+
+
+def _compared(name: str, *, target: Target) -> int:
+    """Return how many names, or edges, a figure is of."""
+    if name == "edge_procrustes":
+        return len(target.held_out.graph.gene)
+    if name == "edge_cosine":
+        return len(target.rewirings.graph.gene)
+    (core,) = (each.core for each in target.comparisons if name.startswith(f"{each.name}_"))
+    return len(core)
+
+
+def _against_null(found: Agreement) -> dict[str, float]:
+    return {
+        "value": found.value, "null_mean": found.null_mean, "null_sd": found.null_sd, "z": found.z,
+        "p_value": found.p_value, "calibrated": found.calibrated,
+    }  # fmt: skip
