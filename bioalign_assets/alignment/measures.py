@@ -151,7 +151,9 @@ def _compared(
     if plain in measures or partial in measures:
         ranks = centred_ranks(cosines(units))
         columns = (ranks, comparison.covariates.rest_of(ranks))
-        for name, figures in zip((plain, partial), correlations(columns, ranks=comparison.ranks), strict=True):
+        for name, figures in zip(
+            (plain, partial), correlations(columns, ranks=comparison.ranks), strict=True
+        ):
             found[name] = Agreement.of(figures)
     if comparison.neighbours is not None and knn in measures:
         found[knn] = Agreement.of(mutual_shares(units, neighbours=comparison.neighbours).mean(axis=1))

@@ -110,7 +110,5 @@ def _mean_of_edges(
         of_gene, of_disease = (_drawn(each.max() + 1, resamples=count, rng=rng)[:, each] for each in ends)
         weights = of_gene * of_disease
         total = weights.sum(axis=1, dtype=np.float64)
-        found.append(
-            np.divide(weights @ cosine, total, out=np.full(count, cosine.mean()), where=total > 0)
-        )
+        found.append(np.divide(weights @ cosine, total, out=np.full(count, cosine.mean()), where=total > 0))
     return np.concatenate(found)

@@ -36,7 +36,7 @@ _MOST_LEFT = 0.5  # of the edges, in the mean: a graph that keeps more is compar
 _TRIED = 0.9
 _LAST_BITS = (1 << 18) - 1
 
-Integers = npt.NDArray[np.integer]
+Parts = npt.NDArray[np.integer | np.bool_]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -78,7 +78,7 @@ def rewire(
     *,
     count: int = 200,
     rng: np.random.Generator,
-    parts: Integers | None = None,
+    parts: Parts | None = None,
     rounds: int = ROUNDS,
 ) -> Rewirings:
     """Return degree-preserving rewirings of a graph, none with an edge twice.
@@ -121,9 +121,10 @@ def rewirings_from_table(table: pa.Table, *, graph: Graph) -> Rewirings:
     lists = table.sort_by("rewiring")["diseases"].combine_chunks()
     flat = np.asarray(lists.flatten()).astype(np.int32)
     expected = np.sort(graph.disease)
-    if flat.size != len(table) * len(expected) or (
-        np.sort(flat.reshape(len(table), -1), axis=1) != expected
-    ).any():
+    if (
+        flat.size != len(table) * len(expected)
+        or (np.sort(flat.reshape(len(table), -1), axis=1) != expected).any()
+    ):
         raise EvaluationError(
             "rewirings of the graph",
             found=f"{len(table)} rewirings whose diseases are not those of its {len(expected):,} edges",
@@ -133,9 +134,7 @@ def rewirings_from_table(table: pa.Table, *, graph: Graph) -> Rewirings:
     return Rewirings(graph=graph, diseases=flat.reshape(len(table), -1))
 
 
-def _swapped(
-    graph: Graph, disease: Places, *, parts: Integers, rounds: int, rng: np.random.Generator
-) -> Places:
+def _swapped(graph: Graph, disease: Places, *, parts: Parts, rounds: int, rng: np.random.Generator) -> Places:
     """Return each edge's disease after some rounds of swaps; shape (edges,)."""
     size = len(graph.diseases)
     gene = graph.gene.astype(np.int64) * size
@@ -147,9 +146,7 @@ def _swapped(
         if in_parts:
             order = order[np.argsort(parts[order], kind="stable")]
         here, there = order[0 : 2 * half : 2], order[1 : 2 * half : 2]
-        codes = np.concatenate(
-            [gene + disease, gene[here] + disease[there], gene[there] + disease[here]]
-        )
+        codes = np.concatenate([gene + disease, gene[here] + disease[there], gene[there] + disease[here]])
         ordered = np.sort(codes)
         repeated = _are_in(codes, ascending=ordered[1:][ordered[1:] == ordered[:-1]])
         is_edge, new = repeated[: len(gene)], repeated[len(gene) :]

@@ -70,7 +70,9 @@ def centred_units(vectors: npt.ArrayLike, *, names: pa.Array, subject: str) -> M
     largest = np.abs(matrix).max()
     if not np.isfinite(largest):
         bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-        raise _unusable(subject, found=f"{len(bad):,} of {len(names):,} with NaN or infinity ({_named(names, bad)})")
+        raise _unusable(
+            subject, found=f"{len(bad):,} of {len(names):,} with NaN or infinity ({_named(names, bad)})"
+        )
     matrix /= largest or 1.0
     matrix -= matrix.mean(axis=0)
     length = np.linalg.norm(matrix, axis=1)
