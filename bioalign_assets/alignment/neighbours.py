@@ -5,10 +5,10 @@ Wang and Isola 2024, arXiv 2405.07987; k = 10 as there). By chance it is k / (na
 
 In a graph many names are equally near, and most pairs share nothing. Ties are broken by one order of all names, drawn
 by hash, the same for the graph and all its rewirings. So a name that shares partners with fewer than k others has its
-list filled up with names that mean nothing: this keeps the metric as it was published, and adds the same chance hits
-to value and null, but one is then out of reach. Of the places in the lists of the release of 2025-08-27 so many are
-filled: %FILLED%. To count only neighbours that share something (out of fewer than k) gives TransE .075 in the place
-of .063 on the test edges, and z 26 in the place of 26: nothing is won.
+list filled up with names that mean nothing: this keeps the metric as it was published, and adds chance hits to value
+and null alike, but 1 is then out of reach. In the release of 2025-08-27 4% of the diseases' places are filled and 3% of
+the genes'; among the test edges alone 18% and 7%. To count only neighbours that share something gives TransE .075 in
+the place of .063 on the test edges, at the same z (26): nothing is won.
 """
 
 from typing import Any
@@ -42,24 +42,27 @@ def graph_neighbours(similarity: SparsePairs, *, order: Order, k: int = K) -> Ne
     :param order: of ties, lower first; shape (names,)
     :param k: below the number of names
     """
-    _, level = np.unique(similarity.values, return_inverse=True)
-    size = similarity.names
-    # whole numbers: what is nearer counts more than any place in the order of ties
-    nearness = np.empty((size, size), dtype=np.int32)
-    nearness[:] = -order
+    size, levels = similarity.names, len(similarity.levels)
+    # level first, then the order of ties, in one whole number: nearer is less, and tells which name it is
+    farness = np.empty((size, size), dtype=np.int32)
+    farness[:] = levels * size + order
+    farther = ((levels - 1 - similarity.level) * size).astype(np.int32)
     here, there = similarity.first, similarity.second
     for row, column in ((here, there), (there, here)):
-        nearness[row, column] = (level + 1) * size - order[column]
-    return nearest(nearness, k=k)
+        farness[row, column] = farther + order[column]
+    np.fill_diagonal(farness, np.iinfo(np.int32).max)
+    name_at = np.argsort(order).astype(np.int16)
+    return name_at[np.partition(farness, k - 1, axis=1)[:, :k] % size]
 
 
-def nearest(similarity: npt.NDArray[Any], *, k: int = K) -> Neighbours:
-    """Return each name's k nearest others, in no order; shape (names, k).
+def nearest(units: Floats, *, k: int = K) -> Neighbours:
+    """Return each name's k nearest others by cosine, in no order; shape (names, k).
 
-    :param similarity: shape (names, names), changed in place (a name is no neighbour of itself)
+    :param units: unit vectors, shape (names, width)
     :param k: below the number of names
     """
-    np.fill_diagonal(similarity, np.iinfo(similarity.dtype).min if similarity.dtype.kind == "i" else -np.inf)
+    similarity = units @ units.T
+    np.fill_diagonal(similarity, -np.inf)
     return np.argpartition(similarity, -k, axis=1)[:, -k:].astype(np.int16)
 
 
@@ -72,6 +75,6 @@ def mutual_shares(units: Floats, *, neighbours: Neighbours) -> npt.NDArray[np.fl
     """
     size, k = neighbours.shape[1:]
     is_near = np.zeros((size, size), dtype=bool)
-    np.put_along_axis(is_near, nearest(units @ units.T, k=k).astype(np.intp), values=True, axis=1)
+    np.put_along_axis(is_near, nearest(units, k=k).astype(np.intp), values=True, axis=1)
     rows = np.arange(size)[:, None]
     return np.stack([is_near[rows, each].mean(axis=1) for each in neighbours])

@@ -23,8 +23,6 @@ __all__ = ["Covariates", "SparseRanks", "centred_ranks", "correlations", "permut
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 
-_ENTRIES_AT_ONCE = 1 << 22  # of sparse ranks in double precision: 48 MiB
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Covariates:
@@ -53,12 +51,10 @@ class SparseRanks:
     """Ranks of several similarities of the same pairs, mostly zero: the graph's first, then its nulls'."""
 
     pairs: int
-    starts: npt.NDArray[np.int64]
-    """Where each similarity's entries start, and the end; shape (similarities + 1,)"""
-    places: npt.NDArray[np.int32]
-    """Place of each entry among the pairs"""
-    above: npt.NDArray[np.float32]
-    """How far its rank lies above that of the pairs that are zero: exact, multiples of 0.5"""
+    places: tuple[npt.NDArray[np.int32], ...]
+    """Places of each similarity's entries among the pairs"""
+    above: tuple[npt.NDArray[np.float32], ...]
+    """How far their ranks lie above that of the pairs that are zero: exact, multiples of 0.5"""
     length: Doubles
     """Of the centred ranks; shape (similarities,)"""
     rest: Doubles
@@ -75,24 +71,23 @@ class SparseRanks:
         :raises EvaluationError: if a similarity is the same for all pairs
         """
         places, above, length, rest = [], [], [], []
-        pairs = 0
+        pairs, level = 0, np.empty(0, dtype=np.int64)
         for number, each in enumerate(similarities):
             pairs = each.names * (each.names - 1) // 2
-            ranks = _above_zeros(each.values, zeros=pairs - len(each.values))
-            total = ranks.sum()
-            squared = float(ranks @ ranks - total**2 / pairs)
+            if each.level is not level:  # names dealt out anew have the same ones
+                level, ranks = each.level, _above_zeros(each.level, zeros=pairs - len(each.level))
+                squared, as_stored = float(ranks @ ranks - ranks.sum() ** 2 / pairs), ranks.astype(np.float32)
             if squared <= 0:
-                raise _constant(subject, pairs=pairs, above_zero=len(each.values), number=number)
+                raise _constant(subject, pairs=pairs, above_zero=len(level), number=number)
             explained = covariates.basis[each.places].T @ ranks
             places.append(each.places)
-            above.append(ranks.astype(np.float32))
+            above.append(as_stored)
             length.append(np.sqrt(squared))
             rest.append(np.sqrt(max(squared - float(explained @ explained), 0.0)))
         return cls(
             pairs=pairs,
-            starts=np.cumsum([0, *(len(each) for each in places)]),
-            places=np.concatenate(places),
-            above=np.concatenate(above),
+            places=tuple(places),
+            above=tuple(above),
             length=np.array(length),
             rest=np.array(rest),
         )
@@ -103,29 +98,17 @@ class SparseRanks:
         :param columns: shape (pairs,) each
         :return: shape (similarities, columns)
         """
-        found, start = [], 0
-        while start < len(self.starts) - 1:
-            end = int(np.searchsorted(self.starts, self.starts[start] + _ENTRIES_AT_ONCE, side="right")) - 1
-            end = max(end, start + 1)
-            cut = slice(self.starts[start], self.starts[end])
-            rows = sp.csr_matrix(
-                (
-                    self.above[cut].astype(np.float64),
-                    self.places[cut],
-                    self.starts[start : end + 1] - self.starts[start],
-                ),
-                shape=(end - start, self.pairs),
-            )
+        found = []
+        for places, above in zip(self.places, self.above, strict=True):
+            row = sp.csr_matrix((above.astype(np.float64), places, [0, len(places)]), shape=(1, self.pairs))
             # a column each: scipy's product with several at once takes 2.7 times as long
-            found.append(np.column_stack([rows @ column for column in columns]))
-            start = end
-        return np.concatenate(found)
+            found.append([(row @ column)[0] for column in columns])
+        return np.array(found)
 
     def dense(self) -> Doubles:
         """Return the centred ranks of the first similarity; shape (pairs,)."""
         ranks = np.zeros(self.pairs)
-        first = slice(0, self.starts[1])
-        ranks[self.places[first]] = self.above[first]
+        ranks[self.places[0]] = self.above[0]
         return ranks - ranks.mean()
 
 
@@ -139,7 +122,8 @@ def permuted(similarity: SparsePairs, *, count: int, rng: np.random.Generator) -
             names=similarity.names,
             first=np.minimum(first, second),
             second=np.maximum(first, second),
-            values=similarity.values,
+            levels=similarity.levels,
+            level=similarity.level,
         )
 
 
@@ -164,9 +148,11 @@ def centred_ranks(values: Floats) -> Doubles:
     return rankdata(values) - (len(values) + 1) / 2
 
 
-def _above_zeros(values: Doubles, *, zeros: int) -> Doubles:
-    """Return how far the ranks of positive values lie above that of so many zeros."""
-    return rankdata(values) + (zeros - 1) / 2 if zeros else rankdata(values)
+def _above_zeros(level: npt.NDArray[np.int64], *, zeros: int) -> Doubles:
+    """Return how far the mean rank of each pair's level lies above that of so many zeros, or above 0 without any."""
+    counts = np.bincount(level)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    return (ranks + (zeros - 1) / 2 if zeros else ranks)[level]
 
 
 def _constant(subject: str, *, pairs: int, above_zero: int, number: int) -> EvaluationError:

@@ -36,7 +36,7 @@ _MOST_LEFT = 0.5  # of the edges, in the mean: a graph that keeps more is compar
 _TRIED = 0.9
 _LAST_BITS = (1 << 18) - 1
 
-Integers = npt.NDArray[np.integer]
+Parts = npt.NDArray[np.integer | np.bool_]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -78,7 +78,7 @@ def rewire(
     *,
     count: int = 200,
     rng: np.random.Generator,
-    parts: Integers | None = None,
+    parts: Parts | None = None,
     rounds: int = ROUNDS,
 ) -> Rewirings:
     """Return degree-preserving rewirings of a graph, none with an edge twice.
@@ -134,9 +134,7 @@ def rewirings_from_table(table: pa.Table, *, graph: Graph) -> Rewirings:
     return Rewirings(graph=graph, diseases=flat.reshape(len(table), -1))
 
 
-def _swapped(
-    graph: Graph, disease: Places, *, parts: Integers, rounds: int, rng: np.random.Generator
-) -> Places:
+def _swapped(graph: Graph, disease: Places, *, parts: Parts, rounds: int, rng: np.random.Generator) -> Places:
     """Return each edge's disease after some rounds of swaps; shape (edges,)."""
     size = len(graph.diseases)
     gene = graph.gene.astype(np.int64) * size

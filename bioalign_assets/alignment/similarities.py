@@ -41,22 +41,16 @@ class SparsePairs:
     first: Places
     """Place of the first name of each pair among the names, below ``second``; shape (pairs above zero,)"""
     second: Places
-    values: npt.NDArray[np.float64]
-    """Above zero; shape (pairs above zero,)"""
+    levels: npt.NDArray[np.float64]
+    """The distinct similarities above zero, ascending; shape (levels,)"""
+    level: npt.NDArray[np.int64]
+    """Which of them each pair has; shape (pairs above zero,)"""
 
     @property
     def places(self) -> Places:
         """The place of each pair among all of them; shape (pairs above zero,)."""
-        return pair_places(self.first, second=self.second, names=self.names)
-
-
-def pair_places(first: Places, *, second: Places, names: int) -> Places:
-    """Return the place of pairs among all pairs, as ``numpy.triu_indices(names, 1)`` orders them.
-
-    :param first: the lower place of each pair
-    """
-    rows = first.astype(np.int64)
-    return (rows * (2 * names - rows - 1) // 2 + second - rows - 1).astype(np.int32)
+        rows = self.first.astype(np.int64)
+        return (rows * (2 * self.names - rows - 1) // 2 + self.second - rows - 1).astype(np.int32)
 
 
 def profile_squares(ends: Places, *, partners: Places, core: Places) -> SparsePairs:
@@ -124,7 +118,8 @@ def _overlaps(sets: sp.csr_matrix, *, of_shared: Any) -> SparsePairs:
     above = shared.row < shared.col
     first, second = shared.row[above].astype(np.int32), shared.col[above].astype(np.int32)
     values = of_shared(shared.data[above].astype(np.float64), first, second)
-    return SparsePairs(names=sets.shape[0], first=first, second=second, values=values)
+    levels, level = np.unique(values, return_inverse=True)
+    return SparsePairs(names=sets.shape[0], first=first, second=second, levels=levels, level=level)
 
 
 def _and_above(number: str) -> list[str]:

@@ -1,0 +1,182 @@
+"""How far random vectors, names' spelling and TransE agree with a release's graph, against 200 rewirings; and the cost.
+
+Two targets: the test edges of the stable pair split alone (diseases and genes with three test partners; TransE and the
+Procrustes map are fitted on the training edges), and all edges. ``--trust N`` asks whether p-values can be believed:
+N rewired graphs are each taken for the real one and rewired anew, and no more than one p-value in twenty may be under
+0.05; and random vectors are held against the release itself. Run ``python -m benchmarks.alignment``.
+"""
+
+import argparse
+import resource
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import binom
+
+from benchmarks.baselines import read_release
+from benchmarks.curation import default_source
+from benchmarks.side_by_side import machine
+from bioalign_assets.alignment.graph import Graph, graph_of_pairs
+from bioalign_assets.alignment.measures import MEASURES, Target, measure, target_of
+from bioalign_assets.alignment.nulls import Agreement, calibrated
+from bioalign_assets.alignment.representations import (
+    graph_factors,
+    lsa_of_names,
+    random_vectors,
+    vectors_by_name,
+)
+from bioalign_assets.alignment.resampling import replicates
+from bioalign_assets.alignment.rewiring import Rewirings, rewire
+from bioalign_assets.alignment.vectors import Representation, representation
+from bioalign_assets.curation.dataset import build_dataset
+from bioalign_assets.evaluation.intervals import percentile_ends
+from bioalign_assets.evaluation.transe import fit_transe
+from bioalign_assets.models.threads import one_thread
+from bioalign_assets.study.datasets import DatasetSpec
+
+__all__ = ["main"]
+
+SEED = 42
+SPLIT = DatasetSpec(name="stable", sampler="stable", split="pair")
+PAIR = ["gene_symbol", "disease_name"]
+HEADINGS = ("edges", "representation", "measure", "value", "null", "sd", "z", "p", "calibrated [95%]", "s")
+
+Flags = npt.NDArray[np.bool_]
+
+
+def split_graph(associations: pa.Table) -> tuple[Graph, Flags, pa.Table]:
+    """Return the graph, which of its edges are test edges of the stable split, and the training pairs."""
+    pairs = build_dataset(associations, spec=SPLIT)
+    positives = pairs.filter(pc.equal(pairs["label"], 1)).select([*PAIR, "split"])
+    train = positives.filter(pc.equal(positives["split"], "train")).select(PAIR)
+    graph = graph_of_pairs(positives["gene_symbol"], diseases=positives["disease_name"])
+    size = len(graph.diseases)
+    gene, disease = (
+        np.asarray(pc.index_in(train[name], value_set=names)).astype(np.int64)
+        for name, names in zip(PAIR, (graph.genes, graph.diseases), strict=True)
+    )
+    return graph, ~np.isin(graph.gene.astype(np.int64) * size + graph.disease, gene * size + disease), train
+
+
+def contestants(graph: Graph, *, train: pa.Table) -> Iterator[tuple[str, Representation]]:
+    """Give the representations that stand beside models."""
+    yield "random", random_vectors(graph, rng=np.random.default_rng(SEED))
+    yield "names' LSA", lsa_of_names(graph)
+    fitted = fit_transe(train, seed=SEED)
+    genes, diseases = (
+        vectors_by_name(names, known=known, vectors=vectors[:-1])
+        for names, known, vectors in (
+            (graph.genes, fitted.genes, fitted.heads),
+            (graph.diseases, fitted.diseases, fitted.tails),
+        )
+    )
+    yield "TransE", representation(graph, genes=genes, diseases=diseases)
+
+
+def figures(
+    vectors: Representation, *, target: Target, resamples: int
+) -> Iterator[tuple[str, Agreement, str, float]]:
+    """Give each figure with its null, its calibrated form with an interval, and the seconds that it took."""
+    drawn = replicates(vectors, target=target, resamples=resamples, rng=np.random.default_rng(SEED))
+    for name in MEASURES:
+        started = process_time()
+        for found in measure(vectors, target=target, measures=[name]).values():
+            took = process_time() - started
+            low, high = percentile_ends(calibrated(drawn[name], null_mean=found.null_mean))
+            yield name, found, f"{found.calibrated:.3f} [{low:.3f}, {high:.3f}]", took
+
+
+def trust(graph: Graph, *, edges: Flags, train: pa.Table, count: int, rewirings: int) -> Iterator[str]:
+    """Give a line a measure: how often p < 0.05 where there is nothing, and where there is."""
+    held = rewire(graph, count=count, rng=np.random.default_rng(SEED), parts=edges).of_edges(edges)
+    made = dict(contestants(graph, train=train))
+    asked = graph.of_edges(edges)
+    random = np.random.default_rng(SEED)
+    own = target_of(rewire(asked, count=rewirings, rng=random), rng=random)
+    hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for number in range(count):
+        wired = Graph(
+            genes=graph.genes, diseases=graph.diseases, gene=held.graph.gene, disease=held.diseases[number]
+        )
+        rng = np.random.default_rng([SEED, number])
+        target = target_of(rewire(wired, count=rewirings, rng=rng), rng=rng)
+        tried = {f"{name}, on a rewired graph": (vectors, target) for name, vectors in made.items()}
+        tried["another random one, on the graph itself"] = (random_vectors(graph, rng=rng), own)
+        tried["the rewired graph's own factors"] = (graph_factors(wired), target)
+        for title, (vectors, against) in tried.items():
+            for name, found in measure(vectors, target=against).items():
+                hits[title, name].append(found.p_value < 0.05)
+    at_most = int(binom.ppf(0.975, count, 0.05))
+    for (title, name), each in hits.items():
+        note = (
+            "" if "own" in title or sum(each) <= at_most else f"  more than {at_most}, the 97.5th percentile"
+        )
+        yield f"| {title} | {name} | {sum(each)} of {count} | {sum(each) / count:.3f} |{note}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table, or what p-values are worth."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.alignment", description=__doc__)
+    parser.add_argument("--release", default=default_source(), help="a CTD file, or the word synthetic")
+    parser.add_argument("--diseases", type=Path, help="MEDIC, for the figures against its tree")
+    parser.add_argument("--rewirings", type=int, default=200)
+    parser.add_argument("--resamples", type=int, default=1_000, help="behind each interval")
+    parser.add_argument("--trust", type=int, metavar="N", help="take N rewired graphs for the real one")
+    options = parser.parse_args(arguments)
+    associations, medic = read_release(options.release, diseases=options.diseases)
+    graph, is_test, train = split_graph(associations)
+    print(f"{machine()}, one thread; {Path(options.release).name}, {len(graph.gene):,} edges\n")
+    with one_thread():
+        if options.trust:
+            print(
+                "| what is held against which graph | measure | p < 0.05 | share |\n| --- | --- | ---: | ---: |"
+            )
+            lines = trust(graph, edges=is_test, train=train, count=options.trust, rewirings=options.rewirings)
+            for line in lines:
+                print(line, flush=True)
+        else:
+            _compare(graph, is_test=is_test, train=train, medic=medic, options=options)
+    print(f"\nmemory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def _compare(
+    graph: Graph, *, is_test: Flags, train: pa.Table, medic: pa.Table | None, options: argparse.Namespace
+) -> None:
+    started = process_time()
+    rewirings = rewire(graph, count=options.rewirings, rng=np.random.default_rng(SEED), parts=is_test)
+    took = process_time() - started
+    print(f"{len(rewirings)} rewirings in {took:.1f} s; {rewirings.share_left():.2%} of the edges left\n")
+    made = dict(contestants(graph, train=train))
+    print("| " + " | ".join(HEADINGS) + " |\n| --- | --- | --- |" + " ---: |" * (len(HEADINGS) - 3))
+    for edges, chosen in (("test", is_test), ("all", None)):
+        started = process_time()
+        target = _target(rewirings, test=chosen, medic=medic)
+        prepared = process_time() - started
+        for name, vectors in made.items():
+            wall = perf_counter()
+            for measured, found, scaled, seconds in figures(
+                vectors, target=target, resamples=options.resamples
+            ):
+                null = f"{found.null_mean:.4f} | {found.null_sd:.4f} | {found.z:.1f} | {found.p_value:.3f}"
+                print(
+                    f"| {edges} | {name} | {measured} | {found.value:.4f} | {null} | {scaled} | {seconds:.2f} |",
+                    flush=True,
+                )
+            print(f"| {edges} | {name} | all, with intervals | | | | | | | {perf_counter() - wall:.1f} |")
+        print(f"| {edges} | | preparing the graph's side | | | | | | | {prepared:.1f} |")
+
+
+def _target(rewirings: Rewirings, *, test: Flags | None, medic: pa.Table | None) -> Target:
+    rng = np.random.default_rng(SEED)
+    fitted = None if test is None else ~test
+    return target_of(rewirings, rng=rng, edges=test, fitted=fitted, medic=medic)
+
+
+if __name__ == "__main__":
+    main()
