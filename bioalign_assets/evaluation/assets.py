@@ -382,7 +382,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             "evaluation.graph_alignment_baselines",
             kinds={"python"},
             description=(
-                "The same of what stands beside the models: random vectors, the spelling of the bare names (LSA), and "
+                "The same of what stands beside the models: random vectors, the spelling of the names (LSA), and "
                 "TransE, which was fitted on four in five edges."
             ),
         ),

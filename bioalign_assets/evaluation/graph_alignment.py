@@ -4,6 +4,7 @@ The measures are the alignment room's; here is which edges they are of, and with
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from bioalign_assets.alignment.measures import Target, measure, target_of
 from bioalign_assets.alignment.nulls import Agreement, best_layer, calibrated
 from bioalign_assets.alignment.representations import lsa_of_names, random_vectors, vectors_by_name
 from bioalign_assets.alignment.resampling import replicates
-from bioalign_assets.alignment.rewiring import Rewirings
+from bioalign_assets.alignment.rewiring import Rewirings, rewire
 from bioalign_assets.alignment.vectors import Representation, representation
 from bioalign_assets.errors import EvaluationError
 from bioalign_assets.evaluation.intervals import percentile_ends
@@ -88,26 +89,24 @@ def targets_of(
 ) -> dict[Edges, Target]:
     """Return what representations are held against: the graph, and the edges that were trained on, and those not.
 
-    A part with too few edges for any comparison is left out.
+    For the two parts the graph is rewired anew, so that every degree is kept within either. A part with too few edges
+    for any comparison is left out.
 
     :param trained: which edges were trained on; None where nothing was
     :param medic: ``ctd.diseases``, for the figures of its tree, which are of all edges alone
     """
     rng = np.random.default_rng(seed)
     found: dict[Edges, Target] = {"all": target_of(rewirings, rng=rng, medic=medic, seed=seed)}
-    if trained is None:
+    if trained is None or trained.all() or not trained.any():
         return found
+    apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, parts=trained)
     parts: tuple[tuple[Edges, Flags, Flags | None], ...] = (
         ("trained", trained, None),
         ("held-out", ~trained, trained),
     )
     for name, edges, fitted in parts:
-        if not edges.any():
-            continue
-        try:
-            found[name] = target_of(rewirings, rng=rng, edges=edges, fitted=fitted, seed=seed)
-        except EvaluationError:  # too few names have three partners in this part
-            continue
+        with suppress(EvaluationError):  # too few names have three partners in this part
+            found[name] = target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
     return found
 
 
@@ -208,7 +207,8 @@ def baseline_alignment_rows(
     :returns: schema ``evaluation.graph_alignment_baselines``
     """
     graph = rewirings.graph
-    fitted = edge_hashes(graph, seed=spec.seed) < np.uint64(_FITTED * 2.0**64)
+    # another seed than the one by which the map's edges are drawn: else those would be just these
+    fitted = edge_hashes(graph, seed=spec.seed + 1) < np.uint64(_FITTED * 2.0**64)
     targets = targets_of(rewirings, trained=fitted, medic=medic, seed=spec.seed)
     made = {
         "random": random_vectors(graph, rng=np.random.default_rng(spec.seed)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bioalign_assets.evaluation.alignment_metrics import ALIGNMENT_METRICS
 from bioalign_assets.evaluation.answers import ANSWERS, Answers
 from bioalign_assets.evaluation.average_precision import AVERAGE_PRECISION
 from bioalign_assets.evaluation.calibration import CALIBRATION
@@ -39,7 +40,10 @@ FAMILIES: tuple[Family, ...] = (
 )
 """In the order of docs/metrics.md."""
 
-METRICS: Mapping[str, Metric] = {metric.name: metric for family in FAMILIES for metric in family.metrics}
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (*ALIGNMENT_METRICS, *(metric for family in FAMILIES for metric in family.metrics))
+}
 """By name. Every figure in the evaluation tables bears one of these; a test holds the room to it."""
 
 
