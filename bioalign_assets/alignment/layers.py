@@ -29,7 +29,7 @@ def layer_figures(
     :raises EvaluationError: if vectors after a layer are not finite, or all the same
     """
     for comparison in target.comparisons:
-        if comparison.neighbours is None:  # MEDIC's tree
+        if comparison.name == "tree":
             continue
         names = target.rewirings.graph.names(comparison.kind).take(comparison.core)
         for layer, matrix in enumerate(vectors[comparison.kind]):

@@ -68,9 +68,12 @@ def calibrated(values: npt.ArrayLike, *, null_mean: float) -> Doubles:
     Works on bootstrap replicates too: the null's mean is held.
 
     :param values: at most 1
-    :param null_mean: below 1
+    :param null_mean: at most 1; NaN is returned where it is 1, the best possible
     """
-    return (np.asarray(values, dtype=np.float64) - null_mean) / (1 - null_mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(
+            null_mean < 1, (np.asarray(values, dtype=np.float64) - null_mean) / (1 - null_mean), np.nan
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

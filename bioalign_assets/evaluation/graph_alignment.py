@@ -126,7 +126,7 @@ def alignment_rows(
             scaled = percentile_ends(calibrated(drawn[name], null_mean=found.null_mean))
             yield {
                 **key, **_named(name), "edges": edges, **_against_null(found), "ci_low": low, "ci_high": high,
-                "calibrated_ci_low": scaled[0], "calibrated_ci_high": scaled[1], "rewirings": len(found.null),
+                "calibrated_ci_low": _or_none(scaled[0]), "calibrated_ci_high": _or_none(scaled[1]), "rewirings": len(found.null),
                 "n": _compared(name, target=target), "seed": spec.seed,
             }  # fmt: skip
 
@@ -160,7 +160,8 @@ def change_rows(
                 **key, **_named(name), "edges": edges, "untuned": before[name].value, "tuned": after[name].value,
                 "change": after[name].value - before[name].value, "change_ci_low": low, "change_ci_high": high,
                 "p_value": min(1.0, 2 * (1 + int(side)) / (1 + len(changes))),
-                "untuned_calibrated": before[name].calibrated, "tuned_calibrated": after[name].calibrated,
+                "untuned_calibrated": _or_none(before[name].calibrated),
+                "tuned_calibrated": _or_none(after[name].calibrated),
                 "n": _compared(name, target=target), "seed": spec.seed,
             }  # fmt: skip
 
@@ -262,8 +263,13 @@ def _compared(name: str, *, target: Target) -> int:
     return len(core)
 
 
-def _against_null(found: Agreement) -> dict[str, float]:
+def _or_none(score: float) -> float | None:
+    """Return a calibrated score; None where the null is the best possible, as where all names are neighbours."""
+    return score if np.isfinite(score) else None
+
+
+def _against_null(found: Agreement) -> dict[str, float | None]:
     return {
         "value": found.value, "null_mean": found.null_mean, "null_sd": found.null_sd, "z": found.z,
-        "p_value": found.p_value, "calibrated": found.calibrated,
+        "p_value": found.p_value, "calibrated": _or_none(found.calibrated),
     }  # fmt: skip

@@ -189,8 +189,9 @@ _AGAINST_NULL = (
     _c(
         "calibrated",
         REAL,
-        "Figure on the scale on which the null mean is 0 and the best possible 1",
+        "Figure on the scale on which the null mean is 0 and the best possible 1; empty where the null is that already",
         maximum=1,
+        nullable=True,
     ),
 )
 _INTERVALS = (
@@ -452,8 +453,8 @@ _ALL: tuple[TableSchema, ...] = (
             _c("change_ci_low", REAL, "Lower end of the change's 95% interval, paired over entities"),
             _c("change_ci_high", REAL, "Upper end of that interval"),
             _c("p_value", REAL, "Two-sided p-value of no change, not corrected for the number of tests", minimum=0, maximum=1),
-            _c("untuned_calibrated", REAL, "Calibrated score of the untuned model", maximum=1),
-            _c("tuned_calibrated", REAL, "Calibrated score of the tuned model", maximum=1),
+            _c("untuned_calibrated", REAL, "Calibrated score of the untuned model", maximum=1, nullable=True),
+            _c("tuned_calibrated", REAL, "Calibrated score of the tuned model", maximum=1, nullable=True),
             _c("n", INTEGER, "Names that were compared, or edges", minimum=1),
             _c("seed", INTEGER, "Seed of the draws behind the figure"),
         ),
