@@ -269,7 +269,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             "evaluation.graph_alignment",
             kinds={"python"},
             description=(
-                "Does the geometry of the names agree with the graph? Each measure on the graph of the release, against "
+                "Does the geometry of the names agree with the graph? Each measure on the release's graph, against "
                 "rewirings of it that keep every degree; over all edges, those trained on, and those held out."
             ),
         ),

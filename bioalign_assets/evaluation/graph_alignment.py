@@ -126,8 +126,8 @@ def alignment_rows(
             scaled = percentile_ends(calibrated(drawn[name], null_mean=found.null_mean))
             yield {
                 **key, **_named(name), "edges": edges, **_against_null(found), "ci_low": low, "ci_high": high,
-                "calibrated_ci_low": _or_none(scaled[0]), "calibrated_ci_high": _or_none(scaled[1]), "rewirings": len(found.null),
-                "n": _compared(name, target=target), "seed": spec.seed,
+                "calibrated_ci_low": _or_none(scaled[0]), "calibrated_ci_high": _or_none(scaled[1]),
+                "rewirings": len(found.null), "n": _compared(name, target=target), "seed": spec.seed,
             }  # fmt: skip
 
 

@@ -15,8 +15,9 @@ to the figures stands in [pooling.md](pooling.md).
 
 ## Graph alignment
 
-The first seven compare the geometry of the bare names with the graph, each against its null ([alignment.md](alignment.md)):
-`evaluation.graph_alignment` and its neighbours. All others are of statements and answers.
+The first seven compare the geometry of the bare names with the graph, each against its null
+([alignment.md](alignment.md)): `evaluation.graph_alignment` and its neighbours. All others
+are of statements and answers.
 
 ## Intervals
 
