@@ -12,6 +12,8 @@ from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
 from bioalign_assets.evaluation.link_prediction import link_rows
 from bioalign_assets.evaluation.metrics import embedding_rows, zero_shot_rows
+from bioalign_assets.evaluation.notebooks import drawn_rows
+from bioalign_assets.inference.sample import Sampler
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
@@ -28,6 +30,7 @@ _KINDS = ("python", "scikitlearn")
 def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the assets of this room."""
     spec = study.evaluation
+    samplers = {name: dataset.sampler for name, dataset in study.datasets.items()}
     return [
         _metric_asset(
             "evaluation.kg_separation",
@@ -51,14 +54,23 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         _metric_asset(
             "evaluation.embedding_probe",
             description=(
-                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split and by "
-                "cross-validation."
+                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split, by "
+                "cross-validation, and as the paper's notebooks do it."
             ),
-            reads={"embeddings": _input("inference.embeddings")},
-            rows=lambda embeddings: embedding_rows(embeddings, table="evaluation.embedding_probe", spec=spec),
+            reads={
+                "embeddings": _input("inference.embeddings"),
+                "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+            },
+            rows=lambda embeddings, pairs: embedding_rows(
+                embeddings,
+                table="evaluation.embedding_probe",
+                spec=spec,
+                drawn=drawn_rows(pairs, samplers=samplers, spec=spec),
+            ),
             partitions=partitions,
+            code_version="3",
         ),
-        _cluster_asset(spec, partitions=partitions),
+        _cluster_asset(spec, samplers=samplers, partitions=partitions),
         _metric_asset(
             "evaluation.zero_shot",
             description="Zero-shot figures: how often the model answers rightly, and how well p_true ranks.",
@@ -128,7 +140,9 @@ def _confusion_matrices(answers: pa.Table) -> dict[str, dg.MarkdownMetadataValue
     return matrices
 
 
-def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+def _cluster_asset(
+    spec: EvaluationSpec, *, samplers: Mapping[str, Sampler], partitions: Partitions
+) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="evaluation__cluster",
         outs={
@@ -136,9 +150,12 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
                 **asset_arguments(
                     "evaluation.cluster_quality",
                     kinds=set(_KINDS),
-                    description="Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings.",
+                    description=(
+                        "Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings, of the map "
+                        "that the paper's notebooks make, and in the full space."
+                    ),
                 ),
-                code_version="2",
+                code_version="3",
             ),
             "map": dg.AssetOut(
                 **asset_arguments(
@@ -150,15 +167,25 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
             ),
         },
         partitions_def=partitions.variant,
-        ins={"embeddings": _input("inference.embeddings")},
+        ins={
+            "embeddings": _input("inference.embeddings"),
+            "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+        },
         deps=[settings_dep("evaluation")],
     )
-    def cluster(embeddings: pa.Table, warehouse: Warehouse) -> Iterator[dg.MaterializeResult[pa.Table]]:
+    def cluster(
+        embeddings: pa.Table, pairs: pa.Table, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
         maps = map_rows(embeddings, spec=spec)
         quality = pa.concat_tables(
             [
                 map_silhouette_rows(maps, spec=spec),
-                embedding_rows(embeddings, table="evaluation.cluster_quality", spec=spec),
+                embedding_rows(
+                    embeddings,
+                    table="evaluation.cluster_quality",
+                    spec=spec,
+                    drawn=drawn_rows(pairs, samplers=samplers, spec=spec),
+                ),
             ]
         )
         yield materialized(

@@ -28,6 +28,9 @@ split or map: those are held.
 - Calibration error: the basic interval (2 x figure - percentiles; Davison and Hinkley 1997, section 5.2), because noise
   lifts the figure, and lifts the resamples once more; see `evaluation/calibration.py`.
 - Probes, silhouettes: of the fitted probes, and of the rows' silhouettes on this map or among these rows.
+- Two figures of the paper, `probe_accuracy_notebook` and `silhouette_notebook`, are as its notebooks compute them, rows
+  in the order in which they were drawn, and only on test sets that are drawn as theirs (`sampler = "published"`).
+  `probe_accuracy` and `silhouette_tsne` are ours: labels in proportion, dimensions scaled, rows drawn for the map.
 - Edge separation and edge AUROC: pairs are drawn as if independent; they share genes and diseases, so the intervals are
   somewhat too narrow.
 

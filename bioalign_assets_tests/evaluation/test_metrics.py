@@ -23,7 +23,7 @@ TEST_SETS = {"published": {"rows": 120, "shift": 1.0}, "held-out": {"rows": 80, 
 
 
 def of_embeddings(name):
-    return lambda rows, *, spec: embedding_rows(rows, table=f"evaluation.{name}", spec=spec)
+    return lambda rows, *, spec: embedding_rows(rows, table=f"evaluation.{name}", spec=spec, drawn=DRAWN)
 
 
 def of_map(rows, *, spec):
@@ -38,6 +38,10 @@ def of_edges(rows, *, spec):
 
 
 CLOUDS = pa.concat_tables([embeddings(test_set=name, **shape) for name, shape in TEST_SETS.items()])
+DRAWN = {
+    name: np.random.default_rng(0).permutation(where(CLOUDS, test_set=name)["row_number"])
+    for name in TEST_SETS
+}
 NAMED = pa.concat_tables(
     [named_study(test_set=name, rows=shape["rows"])[0] for name, shape in TEST_SETS.items()]
 )
