@@ -35,8 +35,8 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         _metric_asset(
             "evaluation.kg_separation",
             description=(
-                "KG separation: how far true and false statements differ in mean cosine similarity; and edge "
-                "separation: how far the cosine of a gene's and a disease's names does."
+                "KG separation: how far true and false statements differ in mean cosine similarity, beside what "
+                "permuted labels give; and edge separation: how far the cosine of a gene's and a disease's names does."
             ),
             reads={
                 "embeddings": _input("inference.embeddings"),
@@ -50,6 +50,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                 ]
             ),
             partitions=partitions,
+            code_version="3",
         ),
         _metric_asset(
             "evaluation.embedding_probe",

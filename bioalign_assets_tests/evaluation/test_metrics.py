@@ -115,6 +115,17 @@ def test_a_test_set_has_the_same_figures_alone_and_in_any_storage_order(made):
     assert alone.equals(where(rows, test_set="held-out"))
 
 
+def test_rows_of_kg_separation_say_what_chance_gives_and_those_of_names_don_t():
+    columns = ["null_mean", "p_value", "n_true", "n_false"]
+    _, make, given = MADE["kg_separation"]
+    for row in make(given, spec=SPEC).to_pylist():
+        assert 0 < row["p_value"] <= 1
+        assert row["n_true"] + row["n_false"] == row["n"]
+        assert row["null_mean"] is not None
+    _, make, given = MADE["edges"]
+    assert make(given, spec=SPEC).select(columns).to_pylist() == [dict.fromkeys(columns)] * 4
+
+
 def test_two_variants_in_one_table_are_kept_apart():
     make = of_embeddings("kg_separation")
     both = [embeddings(variant="m@untuned"), embeddings(variant="m@paper", shift=5.0)]
