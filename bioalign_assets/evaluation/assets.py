@@ -26,6 +26,8 @@ from bioalign_assets.evaluation.graph_alignment import (
 )
 from bioalign_assets.evaluation.link_prediction import link_rows
 from bioalign_assets.evaluation.metrics import embedding_rows, zero_shot_rows
+from bioalign_assets.evaluation.notebooks import drawn_rows
+from bioalign_assets.inference.sample import Sampler
 from bioalign_assets.models.threads import one_thread
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
@@ -50,12 +52,13 @@ def build_assets(
     :param has_medic: whether the disease vocabulary has a source: nothing may wait for it where it has none
     """
     spec = study.evaluation
+    samplers = {name: dataset.sampler for name, dataset in study.datasets.items()}
     return [
         _metric_asset(
             "evaluation.kg_separation",
             description=(
-                "KG separation: how far true and false statements differ in mean cosine similarity; and edge "
-                "separation: how far the cosine of a gene's and a disease's names does."
+                "KG separation: how far true and false statements differ in mean cosine similarity, beside what "
+                "permuted labels give; and edge separation: how far the cosine of a gene's and a disease's names does."
             ),
             reads={
                 "embeddings": _input("inference.embeddings"),
@@ -69,18 +72,28 @@ def build_assets(
                 ]
             ),
             partitions=partitions,
+            code_version="3",
         ),
         _metric_asset(
             "evaluation.embedding_probe",
             description=(
-                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split and by "
-                "cross-validation."
+                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split, by "
+                "cross-validation, and as the paper's notebooks do it."
             ),
-            reads={"embeddings": _input("inference.embeddings")},
-            rows=lambda embeddings: embedding_rows(embeddings, table="evaluation.embedding_probe", spec=spec),
+            reads={
+                "embeddings": _input("inference.embeddings"),
+                "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+            },
+            rows=lambda embeddings, pairs: embedding_rows(
+                embeddings,
+                table="evaluation.embedding_probe",
+                spec=spec,
+                drawn=drawn_rows(pairs, samplers=samplers, spec=spec),
+            ),
             partitions=partitions,
+            code_version="3",
         ),
-        _cluster_asset(spec, partitions=partitions),
+        _cluster_asset(spec, samplers=samplers, partitions=partitions),
         _metric_asset(
             "evaluation.zero_shot",
             description="Zero-shot figures: how often the model answers rightly, and how well p_true ranks.",
@@ -151,7 +164,9 @@ def _confusion_matrices(answers: pa.Table) -> dict[str, dg.MarkdownMetadataValue
     return matrices
 
 
-def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+def _cluster_asset(
+    spec: EvaluationSpec, *, samplers: Mapping[str, Sampler], partitions: Partitions
+) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="evaluation__cluster",
         outs={
@@ -159,9 +174,12 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
                 **asset_arguments(
                     "evaluation.cluster_quality",
                     kinds=set(_KINDS),
-                    description="Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings.",
+                    description=(
+                        "Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings, of the map "
+                        "that the paper's notebooks make, and in the full space."
+                    ),
                 ),
-                code_version="2",
+                code_version="3",
             ),
             "map": dg.AssetOut(
                 **asset_arguments(
@@ -173,15 +191,25 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
             ),
         },
         partitions_def=partitions.variant,
-        ins={"embeddings": _input("inference.embeddings")},
+        ins={
+            "embeddings": _input("inference.embeddings"),
+            "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+        },
         deps=[settings_dep("evaluation")],
     )
-    def cluster(embeddings: pa.Table, warehouse: Warehouse) -> Iterator[dg.MaterializeResult[pa.Table]]:
+    def cluster(
+        embeddings: pa.Table, pairs: pa.Table, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
         maps = map_rows(embeddings, spec=spec)
         quality = pa.concat_tables(
             [
                 map_silhouette_rows(maps, spec=spec),
-                embedding_rows(embeddings, table="evaluation.cluster_quality", spec=spec),
+                embedding_rows(
+                    embeddings,
+                    table="evaluation.cluster_quality",
+                    spec=spec,
+                    drawn=drawn_rows(pairs, samplers=samplers, spec=spec),
+                ),
             ]
         )
         yield materialized(

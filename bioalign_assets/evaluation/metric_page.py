@@ -30,10 +30,17 @@ split or map: those are held.
 
 - Shares, and all figures of the confusion matrix: drawn as counts (binomial, multinomial), which is exact.
 - AUROC and AUPRC: a draw that holds one label only is drawn again.
-- KG separation: the bias of the resampling is taken off first, see `evaluation/kg_separation.py`.
+- KG separation: the bias of the resampling is taken off first, see `evaluation/kg_separation.py`. It also stands
+  beside chance: `evaluation.kg_separation` has its mean over permutations of the labels among the rows (`null_mean`, as
+  many as `resamples`), the share of them whose absolute figure is at least as large (`p_value`; counts plus one, so it
+  can't be smaller than 1 / (resamples + 1)), and the rows of either label (`n_true`, `n_false`): where these differ,
+  chance gives a signed figure other than 0.
 - Calibration error: the basic interval (2 x figure - percentiles; Davison and Hinkley 1997, section 5.2), because noise
   lifts the figure, and lifts the resamples once more; see `evaluation/calibration.py`.
 - Probes, silhouettes: of the fitted probes, and of the rows' silhouettes on this map or among these rows.
+- Two figures of the paper, `probe_accuracy_notebook` and `silhouette_notebook`, are as its notebooks compute them, rows
+  in the order in which they were drawn, and only on test sets that are drawn as theirs (`sampler = "published"`).
+  `probe_accuracy` and `silhouette_tsne` are ours: labels in proportion, dimensions scaled, rows drawn for the map.
 - Edge separation and edge AUROC: pairs are drawn as if independent; they share genes and diseases, so the intervals are
   somewhat too narrow.
 
@@ -54,7 +61,10 @@ those in the metric tables.
   chance.
 - Compared are {compared}.
   Not the absolute KG separation (the signed one is), the calibration error (its bias would differ), the silhouettes and
-  the 70/30 probe (the cross-validated one has more rows).
+  the 70/30 probes (the cross-validated one has more rows).
+
+A change has a percentage (`report.improvements.change_percent`, Table 2) only where the metric can't be negative and
+the lower end of the untuned figure's 95% interval is known and more than half of the figure: none of a figure near 0.
 """
 
 

@@ -71,7 +71,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             ),
             settings_dep("models", all_partitions=True),
         ],
-        code_version="2",
+        code_version="3",
     )
     def improvements(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
@@ -162,7 +162,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             settings_dep("models", all_partitions=True),
             settings_dep("training", all_partitions=True),
         ],
-        code_version="1",
+        code_version="2",
     )
     def study_report(warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         page = study_page(warehouse.tables, study=study)

@@ -18,6 +18,7 @@ from bioalign_assets.report.score_sections import (
     leaderboard_section,
     link_prediction_section,
     seed_section,
+    separation_section,
 )
 from bioalign_assets.report.source_sections import citation_section, provenance_section
 from bioalign_assets.report.words import QUESTION, answer, cautions
@@ -66,6 +67,7 @@ def study_page(tables: Tables, *, study: Study) -> Page:
         dataset_section(reading, datasets=list(study.datasets), album=album),
         leaderboard_section(leaderboard, album=album),
         improvement_section(improvements),
+        separation_section(reading, variants=variants),
         seed_section(reading.rows("report.seeds")),
         link_prediction_section(reading, variants=variants, datasets=list(study.datasets)),
         picture_section(

@@ -210,9 +210,9 @@ _INTERVALS = (
 )
 
 
-def _metric_table(name: str, row: str) -> TableSchema:
+def _metric_table(name: str, row: str, *more: Column) -> TableSchema:
     return TableSchema(room="evaluation", name=name, row=row, partitioned_by="variant",
-                       columns=(_VARIANT, *_METRICS), unique=_METRICS_UNIQUE)  # fmt: skip
+                       columns=(_VARIANT, *_METRICS, *more), unique=_METRICS_UNIQUE)  # fmt: skip
 
 
 _ALL: tuple[TableSchema, ...] = (
@@ -412,7 +412,13 @@ _ALL: tuple[TableSchema, ...] = (
             _c("rank", REAL, "Place of the answer, from 1, ties at their mean", minimum=1),
         ),
     ),
-    _metric_table("kg_separation", "Separation by cosine: of true and false statements, and of the two names of true and false pairs"),
+    _metric_table(
+        "kg_separation", "Separation by cosine: of true and false statements, and of the two names of true and false pairs",
+        _c("null_mean", REAL, "Mean of the figure over permutations of the labels, as many as resamples: what chance gives; this column and those behind it are of KG separation alone", nullable=True),
+        _c("p_value", REAL, "Share of permutations whose absolute figure is at least as large (counts plus one), not corrected for the number of figures", minimum=0, maximum=1, nullable=True),
+        _c("n_true", INTEGER, "Rows with label 1", unit="rows", minimum=1, nullable=True),
+        _c("n_false", INTEGER, "Rows with label 0; chance gives a signed figure other than 0 where the two differ", unit="rows", minimum=1, nullable=True),
+    ),
     _metric_table("embedding_probe", "How well a linear probe reads the label from the embeddings"),
     _metric_table("zero_shot", "How well the model answers whether a statement is true"),
     _metric_table("link_prediction", "How high the model ranks the answer to a held-out true pair with one name hidden"),
@@ -500,7 +506,7 @@ _ALL: tuple[TableSchema, ...] = (
             _c("tuned_ci_low", REAL, "Lower end of its 95% interval", nullable=True),
             _c("tuned_ci_high", REAL, "Upper end of its 95% interval", nullable=True),
             _c("change", REAL, "Tuned minus untuned"),
-            _c("change_percent", REAL, "Change as a share of the untuned figure; empty where that is 0", unit="%", nullable=True),
+            _c("change_percent", REAL, "Change as a share of the untuned figure; only of a metric that can't be negative, where the lower end of that figure's 95% interval is known and more than half of it", unit="%", nullable=True),
             _c("change_ci_low", REAL, "Lower end of the change's 95% interval on the rows that both were asked; empty where the figure is not compared", nullable=True),
             _c("change_ci_high", REAL, "Upper end of that interval", nullable=True),
             _c("p_value", REAL, "Two-sided p-value of no change on these rows, not corrected for the number of tests", minimum=0, maximum=1, nullable=True),

@@ -23,7 +23,7 @@ TEST_SETS = {"published": {"rows": 120, "shift": 1.0}, "held-out": {"rows": 80, 
 
 
 def of_embeddings(name):
-    return lambda rows, *, spec: embedding_rows(rows, table=f"evaluation.{name}", spec=spec)
+    return lambda rows, *, spec: embedding_rows(rows, table=f"evaluation.{name}", spec=spec, drawn=DRAWN)
 
 
 def of_map(rows, *, spec):
@@ -38,6 +38,10 @@ def of_edges(rows, *, spec):
 
 
 CLOUDS = pa.concat_tables([embeddings(test_set=name, **shape) for name, shape in TEST_SETS.items()])
+DRAWN = {
+    name: np.random.default_rng(0).permutation(where(CLOUDS, test_set=name)["row_number"])
+    for name in TEST_SETS
+}
 NAMED = pa.concat_tables(
     [named_study(test_set=name, rows=shape["rows"])[0] for name, shape in TEST_SETS.items()]
 )
@@ -109,6 +113,17 @@ def test_a_test_set_has_the_same_figures_alone_and_in_any_storage_order(made):
     assert content_hash(make(shuffled, spec=SPEC)) == content_hash(rows)
     alone = make(where(given, test_set="held-out"), spec=SPEC)
     assert alone.equals(where(rows, test_set="held-out"))
+
+
+def test_rows_of_kg_separation_say_what_chance_gives_and_those_of_names_don_t():
+    columns = ["null_mean", "p_value", "n_true", "n_false"]
+    _, make, given = MADE["kg_separation"]
+    for row in make(given, spec=SPEC).to_pylist():
+        assert 0 < row["p_value"] <= 1
+        assert row["n_true"] + row["n_false"] == row["n"]
+        assert row["null_mean"] is not None
+    _, make, given = MADE["edges"]
+    assert make(given, spec=SPEC).select(columns).to_pylist() == [dict.fromkeys(columns)] * 4
 
 
 def test_two_variants_in_one_table_are_kept_apart():

@@ -62,7 +62,7 @@ def test_the_leaderboard_has_every_contestant_with_n_and_interval(catalogue):
 def test_improvements_compare_the_tuned_model_with_itself(catalogue):
     rows = catalogue.sql("FROM report.improvements").to_arrow_table().to_pylist()
     assert {row["model"] for row in rows} == {"tiny-llama"}
-    assert {"kg_separation", "probe_accuracy", "accuracy", "auroc", "silhouette_tsne"} <= {
+    assert {"kg_separation", "probe_accuracy_notebook", "accuracy", "auroc", "silhouette_notebook"} <= {
         row["metric"] for row in rows
     }
     for row in rows:

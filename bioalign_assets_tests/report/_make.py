@@ -84,7 +84,7 @@ def warehouse(**tables):
     connection.execute("CREATE SCHEMA evaluation")
     for name in EVALUATIONS:
         schema = TABLES[f"evaluation.{name}"].arrow
-        rows = [{key: row[key] for key in schema.names} for row in tables.get(name, [])]
+        rows = [{key: row.get(key) for key in schema.names} for row in tables.get(name, [])]
         connection.register(f"_{name}", pa.Table.from_pylist(rows, schema=schema))
         connection.execute(f"CREATE TABLE evaluation.{name} AS SELECT * FROM _{name}")
         connection.unregister(f"_{name}")

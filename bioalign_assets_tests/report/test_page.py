@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime
 from html import escape
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -12,12 +13,13 @@ import pytest
 from bioalign_assets.report import blocks
 from bioalign_assets.report.page import study_page
 from bioalign_assets.report.reading import Reading
-from bioalign_assets.report.score_sections import improvement_section
+from bioalign_assets.report.score_sections import improvement_section, separation_section
 from bioalign_assets.report.source_sections import LIBRARIES
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
-from bioalign_assets_tests.report._page import STUDY, VARIANTS, release, write_study
+from bioalign_assets_tests.report._make import figure
+from bioalign_assets_tests.report._page import STUDY, VARIANTS, release, rows_of, write_study
 
 VOID = {"meta", "br", "link", "img", "hr"}
 
@@ -58,7 +60,7 @@ def elements(page):
 
 def test_the_sections_are_there_with_their_contents_listed(page, elements):
     assert page.sections == (
-        "Datasets", "Leaderboard", "What tuning changed", "Seeds pooled", "Pictures of the models", "What changed",
+        "Datasets", "Leaderboard", "What tuning changed", "KG separation against chance", "Seeds pooled", "Pictures of the models", "What changed",
         "Versions and provenance", "Sources to cite",
     )  # fmt: skip
     links = [each["href"] for each in elements.of("a") if each["href"].startswith("#")]
@@ -287,6 +289,26 @@ def test_improvements_show_their_test_where_the_table_has_one():
     plain = improvement_section(rows.drop_columns(["p_value", "test"])).blocks[0]
     assert "p" not in plain.columns
     assert len(plain.rows[0]) == len(plain.columns)
+
+
+def test_kg_separation_stands_beside_chance_and_old_rows_without_it_are_shown_too():
+    new = figure("m", "paper", "kg_separation", 0.0065, prompt=None, half=0.001) | {
+        "null_mean": 0.0019, "p_value": 0.094, "n_true": 1253, "n_false": 1247,
+    }  # fmt: skip
+    found = rows_of("evaluation.kg_separation", [
+        new, new | {"test_set": "t", "p_value": 0.0004}, new | {"metric": "kg_separation_signed"},
+        figure("m", "untuned", "kg_separation", 0.02, prompt=None, half=0.01),
+    ])  # fmt: skip
+    reading = SimpleNamespace(all_rows=lambda name, of: found)  # noqa: ARG005 - the real one's form
+    table = separation_section(reading, variants=["m@untuned", "m@paper"]).blocks[0]
+    assert [len(row) for row in table.rows] == [len(table.columns)] * 3
+    assert table.rows == [
+        ["m@paper", "published", "0.0065 [0.0055, 0.0075]", "0.0019", "0.094", "1,253", "1,247"],
+        ["m@paper", "t", "0.0065 [0.0055, 0.0075]", "0.0019", "< 0.001", "1,253", "1,247"],
+        ["m@untuned", "published", "0.020 [0.010, 0.030]", "–", "–", "–", "–"],
+    ]
+    found = found.slice(0, 0)
+    assert separation_section(reading, variants=[]) is None
 
 
 def test_reading_notes_what_was_read_and_nothing_else(tables):
