@@ -1,10 +1,10 @@
-"""Dagster asset of the alignment room: what the release's graph would be by chance."""
+"""Dagster assets of the alignment room: the release's graph, and what it would be by chance."""
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from bioalign_assets.alignment.graph import graph_of
+from bioalign_assets.alignment.graph import edges_table, graph_of, graph_of_pairs
 from bioalign_assets.alignment.rewiring import rewire, rewirings_table
 from bioalign_assets.study import Study
 from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
@@ -21,6 +21,27 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **asset_arguments(
+            "alignment.edges",
+            kinds={"python"},
+            description=(
+                "The graph of the release: each gene and disease that are curated as associated, once. What a release "
+                "changes beside them, as its articles, makes nothing of the alignment stale."
+            ),
+        ),
+        ins={"associations": dg.AssetIn(key=dg.AssetKey(["ctd", "associations"]))},
+        code_version="1",
+    )
+    def edges(associations: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        graph = graph_of(associations)
+        return materialized(
+            edges_table(graph),
+            full_name="alignment.edges",
+            warehouse=warehouse,
+            metadata={"genes": len(graph.genes), "diseases": len(graph.diseases)},
+        )
+
+    @dg.asset(
+        **asset_arguments(
             "alignment.rewirings",
             kinds={"python"},
             description=(
@@ -28,12 +49,12 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
                 "gene and disease keeps its number of partners: what every figure of graph alignment is held against."
             ),
         ),
-        ins={"associations": dg.AssetIn(key=dg.AssetKey(["ctd", "associations"]))},
+        ins={"edges": dg.AssetIn(key=dg.AssetKey(["alignment", "edges"]))},
         deps=[settings_dep("evaluation")],
         code_version="1",
     )
-    def rewirings(associations: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
-        graph = graph_of(associations)
+    def rewirings(edges: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         made = rewire(graph, count=REWIRINGS, rng=np.random.default_rng(study.evaluation.seed))
         return materialized(
             rewirings_table(made),
@@ -47,4 +68,4 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             },
         )
 
-    return [rewirings]
+    return [edges, rewirings]

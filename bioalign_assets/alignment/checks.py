@@ -9,4 +9,4 @@ __all__ = ["build_checks"]
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
-    return list(schema_checks(["alignment.rewirings"]))
+    return list(schema_checks(["alignment.edges", "alignment.rewirings"]))

@@ -15,7 +15,7 @@ from bioalign_assets.curation.identity import mix64, name_hashes
 from bioalign_assets.curation.positives import stable_positives
 from bioalign_assets.errors import EvaluationError
 
-__all__ = ["Graph", "Kind", "core", "edge_hashes", "graph_of", "graph_of_pairs"]
+__all__ = ["Graph", "Kind", "core", "edge_hashes", "edges_table", "graph_of", "graph_of_pairs"]
 
 Kind = Literal["gene", "disease"]
 Places = npt.NDArray[np.int32]
@@ -80,6 +80,13 @@ def graph_of_pairs(genes: pa.ChunkedArray | pa.Array, *, diseases: pa.ChunkedArr
     codes = np.unique(gene.astype(np.int64) * len(disease_names) + disease)
     ends = [each.astype(np.int32) for each in np.divmod(codes, max(1, len(disease_names)))]
     return Graph(genes=gene_names, diseases=disease_names, gene=ends[0], disease=ends[1])
+
+
+def edges_table(graph: Graph) -> pa.Table:
+    """Return the edges by name, which ``graph_of_pairs`` makes the same graph of: gene_symbol, disease_name."""
+    return pa.table(
+        {"gene_symbol": graph.genes.take(graph.gene), "disease_name": graph.diseases.take(graph.disease)}
+    )
 
 
 def core(graph: Graph, *, kind: Kind, least: int = 3, most: int = 2_000, seed: int = 0) -> Places:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.alignment.graph import Graph, graph_of
+from bioalign_assets.alignment.graph import Graph, graph_of_pairs
 from bioalign_assets.alignment.rewiring import rewirings_from_table
 from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
@@ -41,7 +41,7 @@ from bioalign_assets.warehouse.schemas import TABLES
 __all__ = ["build_assets"]
 
 _KINDS = ("python", "scikitlearn")
-_GRAPH = {"associations": "ctd.associations", "rewirings": "alignment.rewirings"}
+_GRAPH = {"edges": "alignment.edges", "rewirings": "alignment.rewirings"}
 
 
 def build_assets(
@@ -313,13 +313,13 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     def graph_alignment(
         context: dg.AssetExecutionContext,
         names: pa.Table,
-        associations: pa.Table,
+        edges: pa.Table,
         rewirings: pa.Table,
         pairs: pa.Table,
         warehouse: Warehouse,
     ) -> dg.MaterializeResult[pa.Table]:
         variant = study.variant(context.partition_key)
-        graph = graph_of(associations)
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
             targets = targets_of(
                 rewirings_from_table(rewirings, graph=graph),
@@ -376,7 +376,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     def changes(
         context: dg.AssetExecutionContext,
         names: pa.Table,
-        associations: pa.Table,
+        edges: pa.Table,
         rewirings: pa.Table,
         pairs: pa.Table,
         warehouse: Warehouse,
@@ -385,7 +385,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
         untuned = study.untuned_counterpart(tuned)
         if untuned is None:
             raise ValueError(f"{tuned.key} has no untuned counterpart, so it can't be a partition")
-        graph = graph_of(associations)
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
             targets = targets_of(
                 rewirings_from_table(rewirings, graph=graph),
@@ -419,9 +419,9 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
         code_version="1",
     )
     def baselines(
-        associations: pa.Table, rewirings: pa.Table, warehouse: Warehouse
+        edges: pa.Table, rewirings: pa.Table, warehouse: Warehouse
     ) -> dg.MaterializeResult[pa.Table]:
-        graph = graph_of(associations)
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
             rows = baseline_alignment_rows(
                 rewirings_from_table(rewirings, graph=graph), medic=medic(warehouse), spec=spec

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from bioalign_assets.alignment.graph import graph_of
+from bioalign_assets.alignment.graph import graph_of_pairs
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.inference.candidates import LinkQueries
 from bioalign_assets.inference.rows_asked import distinct_names, queries_of, samples_of
@@ -206,7 +206,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         base: pa.Table,
         pairs: pa.Table,
         adapter: pa.Table,
-        associations: pa.Table,
+        edges: pa.Table,
         rewirings: pa.Table,
         warehouse: Warehouse,
     ) -> Iterator[dg.MaterializeResult[pa.Table]]:
@@ -241,7 +241,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                 context,
                 study=study,
                 loaded=loaded,
-                associations=associations,
+                edges=edges,
                 rewirings=rewirings,
                 warehouse=warehouse,
             )
@@ -254,7 +254,7 @@ def _of_graph(
     *,
     study: Study,
     loaded: "LoadedModel",
-    associations: pa.Table,
+    edges: pa.Table,
     rewirings: pa.Table,
     warehouse: Warehouse,
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
@@ -266,7 +266,7 @@ def _of_graph(
         return
     made = names_of_graph(
         study.variant(context.partition_key),
-        graph=graph_of(associations),
+        graph=graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"]),
         rewirings=rewirings if _LAYERS in names else None,
         loaded=loaded,
         study=study,
@@ -291,7 +291,7 @@ def _made_from(tables: Sequence[_Asked], *, partitions: Partitions) -> dict[str,
     found = {
         table.name: of_all | {settings_dep(name).asset_key for name in table.settings} for table in tables
     }
-    of_graph = of_all | {keys["associations"], settings_dep("inference").asset_key}
+    of_graph = of_all | {keys["edges"], settings_dep("inference").asset_key}
     found[TABLES[_GRAPH_NAMES].name] = of_graph
     found[TABLES[_LAYERS].name] = of_graph | {keys["rewirings"]}
     return found
@@ -303,7 +303,7 @@ def _reads(partitions: Partitions) -> Mapping[str, tuple[dg.AssetKey, dg.Partiti
         "base": (dg.AssetKey(["models", "base"]), partitions.model_to_variant),
         "pairs": (dg.AssetKey(["curation", "pairs"]), partitions.dataset_to_variant),
         "adapter": (dg.AssetKey(["training", "adapter"]), None),
-        "associations": (dg.AssetKey(["ctd", "associations"]), None),
+        "edges": (dg.AssetKey(["alignment", "edges"]), None),
         "rewirings": (dg.AssetKey(["alignment", "rewirings"]), None),
     }
 

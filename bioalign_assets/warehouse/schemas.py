@@ -294,6 +294,11 @@ _ALL: tuple[TableSchema, ...] = (
         ),
     ),
     TableSchema(
+        room="alignment", name="edges", row="One edge of the release's graph: a gene and a disease that CTD has curated with direct evidence",
+        unique=("gene_symbol", "disease_name"),
+        columns=(_GENE_SYMBOL, _DISEASE_NAME),
+    ),
+    TableSchema(
         room="alignment", name="rewirings", row="The release's graph of curated associations, its edges drawn anew so that every gene and disease keeps its degree",
         unique=("rewiring",),
         columns=(
