@@ -14,10 +14,9 @@ from bioalign_assets_tests.alignment._make import planted_graph, random_graph
 def test_correlations_are_those_of_pairs_drawn_one_by_one():
     rng = np.random.default_rng(0)
     first, second = (centred_ranks(rng.normal(size=9 * 8 // 2)) for _ in range(2))
-    square = [np.zeros((9, 9)) for _ in range(2)]
-    for matrix, values in zip(square, (first, second), strict=True):
-        matrix[np.triu_indices(9, 1)] = values
-        matrix += matrix.T
+    square = np.zeros((2, 9, 9))
+    square[:, *np.triu_indices(9, 1)] = first, second
+    square += square.transpose(0, 2, 1)
     names = rng.integers(9, size=(20, 9))
     drawn = np.array([np.bincount(each, minlength=9) for each in names], dtype=np.float32)
     found = _correlations(first, second, drawn=drawn)
