@@ -62,6 +62,7 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
 
 def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
     partitions = Partitions(study)
+    has_medic = (settings.ctd_diseases_source or study.source.ctd_diseases) is not None
     assets, code = _refreshed(
         [
             *ctd_assets.build_assets(study, settings=settings),
@@ -73,7 +74,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *evaluation_assets.build_assets(
                 study,
                 partitions=partitions,
-                has_medic=(settings.ctd_diseases_source or study.source.ctd_diseases) is not None,
+                has_medic=has_medic,
             ),
             *report_assets.build_assets(study),
         ]
@@ -88,7 +89,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *training_checks.build_checks(study, partitions=partitions),
             *alignment_checks.build_checks(),
             *inference_checks.build_checks(partitions=partitions),
-            *evaluation_checks.build_checks(partitions=partitions),
+            *evaluation_checks.build_checks(partitions=partitions, has_medic=has_medic),
             *report_checks.build_checks(),
         ],
         sensors=build_sensors(study, settings=settings),

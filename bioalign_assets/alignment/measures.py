@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bioalign_assets.alignment.edges import edge_cosines, procrustes_cosines
-from bioalign_assets.alignment.graph import Kind, Places, core, edge_hashes
+from bioalign_assets.alignment.graph import Graph, Kind, Places, core, edge_hashes
 from bioalign_assets.alignment.neighbours import K, Neighbours, graph_neighbours, mutual_shares, tie_order
 from bioalign_assets.alignment.nulls import Agreement
 from bioalign_assets.alignment.ranks import Covariates, SparseRanks, centred_ranks, correlations, permuted
@@ -33,7 +33,7 @@ from bioalign_assets.alignment.similarities import (
 )
 from bioalign_assets.alignment.vectors import Representation
 
-__all__ = ["MEASURES", "Comparison", "Target", "measure", "target_of"]
+__all__ = ["MEASURES", "Comparison", "Target", "compared", "measure", "target_of", "tree_of"]
 
 MEASURES = (
     "disease_rsa", "disease_partial_rsa", "disease_mutual_knn",
@@ -110,7 +110,11 @@ def target_of(
     asked = rewirings.of_edges(edges)
     kinds: tuple[Kind, ...] = ("disease", "gene")
     comparisons = [_of_partners(asked, kind=kind, most=most, seed=seed) for kind in kinds]
-    tree = None if medic is None else _of_tree(asked, medic=medic, core=comparisons[0].core, rng=rng)
+    tree = (
+        None
+        if medic is None
+        else tree_of(asked.graph, medic=medic, permutations=len(rewirings), rng=rng, most=most, seed=seed)
+    )
     return Target(
         rewirings=asked,
         comparisons=(*comparisons, *([] if tree is None else [tree])),
@@ -133,7 +137,7 @@ def measure(
     found: dict[str, Agreement] = {}
     for each in target.comparisons:
         if any(name.startswith(each.name) for name in measures):
-            found |= _compared(vectors.of(each.kind)[each.core], comparison=each, measures=measures)
+            found |= compared(vectors.of(each.kind)[each.core], comparison=each, measures=measures)
     if "edge_cosine" in measures and vectors.share_space:
         found["edge_cosine"] = Agreement.of(edge_cosines(vectors, rewirings=target.rewirings))
     if "edge_procrustes" in measures:
@@ -143,9 +147,14 @@ def measure(
     return {name: found[name] for name in MEASURES if name in found and name in measures}
 
 
-def _compared(
+def compared(
     units: npt.NDArray[np.floating[Any]], *, comparison: Comparison, measures: Collection[str]
 ) -> dict[str, Agreement]:
+    """Return the figures of one comparison.
+
+    :param units: vectors of its names, centred, at length one; shape (names, width)
+    :param measures: which are asked
+    """
     plain, partial, knn = (f"{comparison.name}_{what}" for what in ("rsa", "partial_rsa", "mutual_knn"))
     found = {}
     if plain in measures or partial in measures:
@@ -165,7 +174,7 @@ def _of_partners(rewirings: Rewirings, *, kind: Kind, most: int, seed: int) -> C
     places = core(graph, kind=kind, most=most, seed=seed)
     names = graph.names(kind).take(pa.array(places))
     order = tie_order(names, kind=kind, seed=seed)
-    covariates = _covariates(rewirings, kind=kind, core=places)
+    covariates = _covariates(graph, kind=kind, core=places)
     neighbours = []
 
     def similarities() -> Iterator[SparsePairs]:
@@ -181,23 +190,36 @@ def _of_partners(rewirings: Rewirings, *, kind: Kind, most: int, seed: int) -> C
     )
 
 
-def _of_tree(
-    rewirings: Rewirings, *, medic: pa.Table, core: Places, rng: np.random.Generator
+def tree_of(
+    graph: Graph,
+    *,
+    medic: pa.Table,
+    permutations: int,
+    rng: np.random.Generator,
+    most: int = 2_000,
+    seed: int = 0,
 ) -> Comparison | None:
-    """Return what MEDIC's tree says of the core's diseases that it has; nothing where those are fewer than ten."""
-    names = rewirings.graph.diseases.take(pa.array(core))
+    """Return what MEDIC's tree says of the graph's core diseases that it has; nothing where those are fewer than ten.
+
+    :param medic: ``ctd.diseases``
+    :param permutations: how often its diseases are dealt out anew, for the null
+    :param most: diseases that are compared, at most
+    :param seed: of the hash that draws them
+    """
+    places = core(graph, kind="disease", most=most, seed=seed)
+    names = graph.diseases.take(pa.array(places))
     numbers = _tree_numbers(medic)
     known = [place for place, name in enumerate(names.to_pylist()) if numbers.get(name)]
     if len(known) < _LEAST_IN_TREE:
         return None
-    core = core[known]
-    covariates = _covariates(rewirings, kind="disease", core=core)
+    places = places[known]
+    covariates = _covariates(graph, kind="disease", core=places)
     overlaps = tree_overlaps([numbers[names[place].as_py()] for place in known])
     ranks = SparseRanks.of(
-        permuted(overlaps, count=len(rewirings), rng=rng), covariates=covariates, subject="MEDIC's tree"
+        permuted(overlaps, count=permutations, rng=rng), covariates=covariates, subject="MEDIC's tree"
     )
     return Comparison(
-        name="tree", kind="disease", core=core, ranks=ranks, covariates=covariates, neighbours=None
+        name="tree", kind="disease", core=places, ranks=ranks, covariates=covariates, neighbours=None
     )
 
 
@@ -206,7 +228,7 @@ def _tree_numbers(medic: pa.Table) -> dict[str, list[str]]:
     return {name: held for name, held in zip(names, numbers, strict=True) if held}
 
 
-def _covariates(rewirings: Rewirings, *, kind: Kind, core: Places) -> Covariates:
-    names = rewirings.graph.names(kind).take(pa.array(core))
-    degrees = rewirings.graph.degrees(kind)[core]
+def _covariates(graph: Graph, *, kind: Kind, core: Places) -> Covariates:
+    names = graph.names(kind).take(pa.array(core))
+    degrees = graph.degrees(kind)[core]
     return Covariates.of([name_cosines(names), *degree_figures(degrees)])

@@ -23,7 +23,7 @@ from bioalign_assets.alignment.ranks import centred_ranks
 from bioalign_assets.alignment.similarities import cosines
 from bioalign_assets.alignment.vectors import Representation
 
-__all__ = ["replicates"]
+__all__ = ["replicates", "replicates_of"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -40,8 +40,7 @@ def replicates(
     """
     found: dict[str, Doubles] = {}
     for each in target.comparisons:
-        drawn = _drawn(len(each.core), resamples=resamples, rng=rng)
-        found |= _of_comparison(vectors.of(each.kind)[each.core], comparison=each, drawn=drawn)
+        found |= replicates_of(vectors, comparison=each, resamples=resamples, rng=rng)
     edges, held_out = target.rewirings.graph, target.held_out.graph
     if vectors.share_space:
         cosine = cosines_of_edges(vectors, gene=edges.gene, disease=edges.disease)
@@ -54,6 +53,14 @@ def replicates(
         cosine, gene=held_out.gene, disease=held_out.disease, resamples=resamples, rng=rng
     )
     return {name: found[name] for name in MEASURES if name in found}
+
+
+def replicates_of(
+    vectors: Representation, *, comparison: Comparison, resamples: int, rng: np.random.Generator
+) -> dict[str, Doubles]:
+    """Return the same of one comparison alone; shape (resamples,) each."""
+    drawn = _drawn(len(comparison.core), resamples=resamples, rng=rng)
+    return _of_comparison(vectors.of(comparison.kind)[comparison.core], comparison=comparison, drawn=drawn)
 
 
 def _of_comparison(units: Floats, *, comparison: Comparison, drawn: Floats) -> dict[str, Doubles]:

@@ -20,6 +20,7 @@ from bioalign_assets.evaluation.graph_alignment import (
     baseline_alignment_rows,
     change_rows,
     layer_rows,
+    medic_rows,
     model_vectors,
     targets_of,
     trained_edges,
@@ -282,11 +283,6 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     spec = study.evaluation
     of_graph = {name: _input(full) for name, full in _GRAPH.items()}
     settings = [settings_dep("evaluation")]
-    medic_dep = [dg.AssetDep(dg.AssetKey(["ctd", "diseases"]))] if has_medic else []
-
-    def medic(warehouse: Warehouse) -> pa.Table | None:
-        found = warehouse.tables.read(TABLES["ctd.diseases"]) if has_medic else None
-        return found if found is not None and len(found) else None
 
     def trained(graph: Graph, *, pairs: pa.Table, variant: str) -> npt.NDArray[np.bool_] | None:
         dataset = study.training_dataset(study.variant(variant))
@@ -307,7 +303,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             **of_graph,
             "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_variant),
         },
-        deps=[*settings, *medic_dep],
+        deps=settings,
         code_version="1",
     )
     def graph_alignment(
@@ -324,7 +320,6 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             targets = targets_of(
                 rewirings_from_table(rewirings, graph=graph),
                 trained=trained(graph, pairs=pairs, variant=variant.key),
-                medic=medic(warehouse),
                 seed=spec.seed,
             )
             key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
@@ -370,7 +365,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             **of_graph,
             "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_tuned),
         },
-        deps=[*settings, *medic_dep],
+        deps=settings,
         code_version="1",
     )
     def changes(
@@ -390,7 +385,6 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             targets = targets_of(
                 rewirings_from_table(rewirings, graph=graph),
                 trained=trained(graph, pairs=pairs, variant=tuned.key),
-                medic=medic(warehouse),
                 seed=spec.seed,
             )
             before, after = (
@@ -415,7 +409,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             ),
         ),
         ins=of_graph,
-        deps=[*settings, *medic_dep],
+        deps=settings,
         code_version="1",
     )
     def baselines(
@@ -423,12 +417,46 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     ) -> dg.MaterializeResult[pa.Table]:
         graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
-            rows = baseline_alignment_rows(
-                rewirings_from_table(rewirings, graph=graph), medic=medic(warehouse), spec=spec
-            )
+            rows = baseline_alignment_rows(rewirings_from_table(rewirings, graph=graph), spec=spec)
         return materialized(rows, full_name="evaluation.graph_alignment_baselines", warehouse=warehouse)
 
-    return [graph_alignment, layers_, changes, baselines]
+    made = [graph_alignment, layers_, changes, baselines]
+    return [*made, _medic_asset(study, partitions=partitions)] if has_medic else made
+
+
+def _medic_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.medic_alignment",
+            kinds={"python"},
+            description=(
+                "Does the geometry of diseases' names agree with MEDIC's tree? Apart, so that nothing else waits for "
+                "the vocabulary; only where the study has a source of it."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins={"names": _input("inference.graph_names"), "edges": _input("alignment.edges")},
+        deps=[settings_dep("evaluation"), dg.AssetKey(["ctd", "diseases"])],
+        code_version="1",
+    )
+    def medic_alignment(
+        context: dg.AssetExecutionContext, names: pa.Table, edges: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
+        variant = study.variant(context.partition_key)
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
+        with one_thread():
+            rows = medic_rows(
+                model_vectors(names, graph=graph),
+                graph=graph,
+                medic=warehouse.tables.read(TABLES["ctd.diseases"]),
+                key=key,
+                spec=study.evaluation,
+            )
+            found = pa.Table.from_pylist(list(rows), schema=TABLES["evaluation.medic_alignment"].arrow)
+        return materialized(found, full_name="evaluation.medic_alignment", warehouse=warehouse)
+
+    return medic_alignment
 
 
 def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:

@@ -11,7 +11,7 @@ __all__ = ["build_checks"]
 _BY_VARIANT = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
 
 
-def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+def build_checks(*, partitions: Partitions, has_medic: bool = False) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
     tables = {f"evaluation.{name}": partitions.variant for name in _BY_VARIANT}
     tables["evaluation.baselines"] = partitions.dataset
@@ -28,6 +28,9 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
             ["evaluation.comparisons", "evaluation.graph_alignment_changes"], partitions_def=partitions.tuned
         ),
         *schema_checks(["evaluation.graph_alignment_baselines"]),
+        *schema_checks(
+            ["evaluation.medic_alignment"] if has_medic else [], partitions_def=partitions.variant
+        ),
         table_check(
             "evaluation.comparisons",
             name="metric_ranges",

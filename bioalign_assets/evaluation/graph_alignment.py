@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from bioalign_assets.alignment.graph import Graph, edge_hashes
 from bioalign_assets.alignment.layers import LAYER_MEASURES
-from bioalign_assets.alignment.measures import Target, measure, target_of
+from bioalign_assets.alignment.measures import MEASURES, Target, compared, measure, target_of, tree_of
 from bioalign_assets.alignment.nulls import Agreement, best_layer, calibrated
 from bioalign_assets.alignment.representations import lsa_of_names, random_vectors, vectors_by_name
-from bioalign_assets.alignment.resampling import replicates
+from bioalign_assets.alignment.resampling import replicates, replicates_of
 from bioalign_assets.alignment.rewiring import Rewirings, rewire
 from bioalign_assets.alignment.vectors import Representation, representation
 from bioalign_assets.errors import EvaluationError
@@ -33,6 +33,7 @@ __all__ = [
     "baseline_alignment_rows",
     "change_rows",
     "layer_rows",
+    "medic_rows",
     "model_vectors",
     "targets_of",
     "trained_edges",
@@ -41,6 +42,7 @@ __all__ = [
 Edges = Literal["all", "trained", "held-out"]
 Flags = npt.NDArray[np.bool_]
 
+_DEALT = 200  # times, MEDIC's diseases
 _FITTED = 0.8  # of the edges TransE is fitted on, in the baselines
 
 
@@ -84,19 +86,16 @@ def trained_edges(graph: Graph, *, pairs: pa.Table) -> Flags:
     return np.isin(graph.gene.astype(np.int64) * size + graph.disease, codes)
 
 
-def targets_of(
-    rewirings: Rewirings, *, trained: Flags | None, medic: pa.Table | None, seed: int
-) -> dict[Edges, Target]:
+def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> dict[Edges, Target]:
     """Return what representations are held against: the graph, and the edges that were trained on, and those not.
 
     For the two parts the graph is rewired anew, so that every degree is kept within either. A part with too few edges
     for any comparison is left out.
 
     :param trained: which edges were trained on; None where nothing was
-    :param medic: ``ctd.diseases``, for the figures of its tree, which are of all edges alone
     """
     rng = np.random.default_rng(seed)
-    found: dict[Edges, Target] = {"all": target_of(rewirings, rng=rng, medic=medic, seed=seed)}
+    found: dict[Edges, Target] = {"all": target_of(rewirings, rng=rng, seed=seed)}
     if trained is None or trained.all() or not trained.any():
         return found
     apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, parts=trained)
@@ -122,13 +121,8 @@ def alignment_rows(
             vectors, target=target, resamples=spec.resamples, rng=np.random.default_rng(spec.seed)
         )
         for name, found in measure(vectors, target=target).items():
-            low, high = percentile_ends(drawn[name])
-            scaled = percentile_ends(calibrated(drawn[name], null_mean=found.null_mean))
-            yield {
-                **key, **_named(name), "edges": edges, **_against_null(found), "ci_low": low, "ci_high": high,
-                "calibrated_ci_low": _or_none(scaled[0]), "calibrated_ci_high": _or_none(scaled[1]),
-                "rewirings": len(found.null), "n": _compared(name, target=target), "seed": spec.seed,
-            }  # fmt: skip
+            n = _compared(name, target=target)
+            yield {**key, "edges": edges, **_row(name, found=found, drawn=drawn[name], n=n, spec=spec)}
 
 
 def change_rows(
@@ -198,9 +192,7 @@ def layer_rows(layers: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_layers"].arrow)
 
 
-def baseline_alignment_rows(
-    rewirings: Rewirings, *, medic: pa.Table | None, spec: EvaluationSpec
-) -> pa.Table:
+def baseline_alignment_rows(rewirings: Rewirings, *, spec: EvaluationSpec) -> pa.Table:
     """Return the rows of random vectors, of the bare names' spelling, and of TransE.
 
     TransE is fitted on four in five edges, by hash; held out from it, and from the map of either, is the fifth.
@@ -210,7 +202,7 @@ def baseline_alignment_rows(
     graph = rewirings.graph
     # another seed than the one by which the map's edges are drawn: else those would be just these
     fitted = edge_hashes(graph, seed=spec.seed + 1) < np.uint64(_FITTED * 2.0**64)
-    targets = targets_of(rewirings, trained=fitted, medic=medic, seed=spec.seed)
+    targets = targets_of(rewirings, trained=fitted, seed=spec.seed)
     made = {
         "random": random_vectors(graph, rng=np.random.default_rng(spec.seed)),
         "names-lsa": lsa_of_names(graph, seed=spec.seed),
@@ -222,6 +214,24 @@ def baseline_alignment_rows(
         for row in alignment_rows(vectors, targets=targets, key={"model": name}, spec=spec)
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_baselines"].arrow)
+
+
+def medic_rows(
+    vectors: Representation, *, graph: Graph, medic: pa.Table, key: Mapping[str, str], spec: EvaluationSpec
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a representation against MEDIC's tree, without a table's partition.
+
+    None where fewer than ten of the graph's core diseases stand in the tree.
+
+    :param medic: ``ctd.diseases``
+    """
+    rng = np.random.default_rng(spec.seed)
+    tree = tree_of(graph, medic=medic, permutations=_DEALT, rng=rng, seed=spec.seed)
+    if tree is None:
+        return
+    drawn = replicates_of(vectors, comparison=tree, resamples=spec.resamples, rng=rng)
+    for name, found in compared(vectors.diseases[tree.core], comparison=tree, measures=MEASURES).items():
+        yield {**key, **_row(name, found=found, drawn=drawn[name], n=len(tree.core), spec=spec)}
 
 
 def _transe(graph: Graph, *, fitted: Flags, seed: int) -> Representation:
@@ -240,6 +250,18 @@ def _transe(graph: Graph, *, fitted: Flags, seed: int) -> Representation:
         )
     )
     return representation(graph, genes=genes, diseases=diseases)
+
+
+def _row(
+    name: str, *, found: Agreement, drawn: npt.NDArray[np.float64], n: int, spec: EvaluationSpec
+) -> dict[str, Any]:
+    low, high = percentile_ends(drawn)
+    scaled = percentile_ends(calibrated(drawn, null_mean=found.null_mean))
+    return {
+        **_named(name), **_against_null(found), "ci_low": low, "ci_high": high,
+        "calibrated_ci_low": _or_none(scaled[0]), "calibrated_ci_high": _or_none(scaled[1]),
+        "rewirings": len(found.null), "n": n, "seed": spec.seed,
+    }  # fmt: skip
 
 
 def _named(name: str) -> dict[str, str]:

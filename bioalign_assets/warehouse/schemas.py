@@ -443,6 +443,11 @@ _ALL: tuple[TableSchema, ...] = (
         columns=(_VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED, _EDGES, *_AGAINST_NULL, *_INTERVALS),
     ),
     TableSchema(
+        room="evaluation", name="medic_alignment", row="How well the geometry of a variant's disease names agrees with MEDIC's tree, against its null",
+        partitioned_by="variant", unique=("variant", "measure"), may_be_empty=True,
+        columns=(_VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED, *_AGAINST_NULL, *_INTERVALS),
+    ),
+    TableSchema(
         room="evaluation", name="graph_alignment_layers", row="The same after one layer of a variant",
         partitioned_by="variant", unique=("variant", "measure", "kind", "layer"),
         columns=(
