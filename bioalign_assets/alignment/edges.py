@@ -2,9 +2,9 @@
 
 As it is: the mean cosine of gene and disease over the edges, vectors centred by kind. Through a map: one that keeps
 lengths and angles (orthogonal Procrustes: Schönemann 1966, https://doi.org/10.1007/BF02289451), fitted on some edges
-and measured on others, which says whether both kinds are laid out alike though apart. The map is fitted anew on every
-rewiring. It is between the first principal components of either kind, 128 at most: a rotation of thousands of
-dimensions would fit any few thousand edges.
+and measured on others, which says whether both kinds are laid out alike though apart. The map is fitted anew where a
+rewiring moves the edges that it is fitted on. It is between the first principal components of either kind, 128 at most:
+a rotation of thousands of dimensions would fit any few thousand edges.
 """
 
 from dataclasses import dataclass
@@ -75,8 +75,10 @@ def procrustes_cosines(
     """
     sums = _Sums(**_principal(vectors, components=components))
     found = []
+    before, rotation = None, np.empty(0)
     for fit, asked in zip(fitted.with_the_graph(), measured.with_the_graph(), strict=True):
-        rotation = _rotation(sums.over(fitted.graph.gene, disease=fit))
+        if before is None or (fit != before).any():  # where the fitted edges stay, so does the map
+            before, rotation = fit, _rotation(sums.over(fitted.graph.gene, disease=fit))
         # the mean of u Q . v is the inner product of Q with the sum of u v'
         found.append(np.vdot(rotation, sums.over(measured.graph.gene, disease=asked)) / len(asked))
     return np.array(found)

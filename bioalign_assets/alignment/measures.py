@@ -88,7 +88,7 @@ def target_of(
 ) -> Target:
     """Prepare a graph, or some of its edges, for any number of representations of its names.
 
-    :param rewirings: of the whole graph; swapped within parts where ``edges`` are no random choice
+    :param rewirings: of the whole graph; where ``edges`` are some of it, with these moved
     :param rng: deals out the diseases of the tree's null
     :param edges: whose agreement is asked (those held out from training, say): all by default; shape (edges,)
     :param fitted: edges that the Procrustes map is fitted on, none of those asked; by default the map is fitted on

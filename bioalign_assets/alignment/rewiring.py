@@ -37,7 +37,6 @@ _MOST_LEFT = 0.5  # of the edges, in the mean: a graph that keeps more is compar
 _TRIED = 0.9
 _LAST_BITS = (1 << 18) - 1
 
-Parts = npt.NDArray[np.integer | np.bool_]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -55,8 +54,8 @@ class Rewirings:
     def of_edges(self, edges: Flags) -> "Rewirings":
         """Return the graph of some edges, and what stands in their places in the rewirings.
 
-        Genes keep their degrees. Diseases do where edges were swapped within these parts, and in the mean where the
-        edges were chosen at random; otherwise this is no null.
+        Genes keep their degrees. Diseases do if these are the edges that were moved, and in the mean if they were
+        chosen at random; otherwise this is no null.
 
         :param edges: which to keep; shape (edges,)
         """
@@ -79,27 +78,32 @@ def rewire(
     *,
     count: int = 200,
     rng: np.random.Generator,
-    parts: Parts | None = None,
+    moved: Flags | None = None,
     rounds: int = ROUNDS,
 ) -> Rewirings:
     """Return degree-preserving rewirings of a graph, none with an edge twice.
 
+    Where a representation was fitted on some edges, the null of the others is theirs alone: these swap among each
+    other, and never become an edge that was fitted on, as held-out edges never are one. Were the fitted edges rewired
+    too, a rewiring would hold pairs that the representation has learnt.
+
     :param count: rewirings
-    :param parts: a number an edge: edges swap with those of their own part only, so that degrees are kept in each
-        (edges that were trained on, and those held out); shape (edges,)
+    :param moved: edges that swap, each degree among them kept; the others stay as they are; shape (edges,)
     :param rounds: of swaps
-    :raises EvaluationError: if the graph has fewer than 20 edges, or its rewirings are mostly the graph itself
+    :raises EvaluationError: if fewer than 20 edges can swap, or the rewirings are mostly the graph itself
     """
-    parts = np.zeros(len(graph.gene), dtype=np.int8) if parts is None else np.asarray(parts)
-    if len(graph.gene) < _LEAST_EDGES:
-        raise _not_to_be_rewired(graph, found=f"{len(graph.gene)} edges")
-    start = _swapped(graph, graph.disease, parts=parts, rounds=rounds, rng=rng)
-    diseases = [_swapped(graph, start, parts=parts, rounds=rounds, rng=rng) for _ in range(count)]
+    moved = np.ones(len(graph.gene), dtype=bool) if moved is None else moved
+    places = np.flatnonzero(moved)
+    if len(places) < _LEAST_EDGES:
+        raise _not_to_be_rewired(graph.of_edges(moved), found=f"{len(places)} edges")
+    start = _swapped(graph, graph.disease, places=places, rounds=rounds, rng=rng)
+    diseases = [_swapped(graph, start, places=places, rounds=rounds, rng=rng) for _ in range(count)]
     made = Rewirings(graph=graph, diseases=np.stack(diseases))
-    left = made.share_left()
+    left = made.of_edges(moved).share_left()
     if left > _MOST_LEFT:
         raise _not_to_be_rewired(
-            graph, found=f"{len(graph.gene):,} edges, {left:.0%} of which every rewiring has too, in the mean"
+            graph.of_edges(moved),
+            found=f"{len(places):,} edges, {left:.0%} of which every rewiring has too, in the mean",
         )
     return made
 
@@ -135,21 +139,21 @@ def rewirings_from_table(table: pa.Table, *, graph: Graph) -> Rewirings:
     return Rewirings(graph=graph, diseases=flat.reshape(len(table), -1))
 
 
-def _swapped(graph: Graph, disease: Places, *, parts: Parts, rounds: int, rng: np.random.Generator) -> Places:
-    """Return each edge's disease after some rounds of swaps; shape (edges,)."""
-    size = len(graph.diseases)
-    gene = graph.gene.astype(np.int64) * size
+def _swapped(
+    graph: Graph,
+    disease: Places,
+    *,
+    places: npt.NDArray[np.int64],
+    rounds: int,
+    rng: np.random.Generator,
+) -> Places:
+    """Return each edge's disease after some rounds of swaps among the edges at some places; shape (edges,)."""
+    gene = graph.gene.astype(np.int64) * len(graph.diseases)
     disease = disease.astype(np.int64)
-    half = len(gene) // 2
-    in_parts = len(np.unique(parts)) > 1
+    half = len(places) // 2
     for _ in range(rounds):
-        order = rng.permutation(len(gene))
-        if in_parts:
-            order = order[np.argsort(parts[order], kind="stable")]
-        here, there = order[0 : 2 * half : 2], order[1 : 2 * half : 2]
+        here, there = rng.permutation(places)[: 2 * half].reshape(2, half)
         tried = rng.random(half) < _TRIED
-        if in_parts:
-            tried &= parts[here] == parts[there]
         here, there = here[tried], there[tried]
         codes = np.concatenate([gene + disease, gene[here] + disease[there], gene[there] + disease[here]])
         ordered = np.sort(codes)

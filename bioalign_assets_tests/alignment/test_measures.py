@@ -26,7 +26,7 @@ def made(seed, *, medic=False):
     graph = random_graph(seed)
     rng = np.random.default_rng(seed)
     held = rng.random(len(graph.gene)) < 0.7
-    rewirings = rewire(graph, count=COUNT, rng=rng, parts=held)
+    rewirings = rewire(graph, count=COUNT, rng=rng)
     genes, diseases = (rng.normal(size=(len(names), WIDTH)) for names in (graph.genes, graph.diseases))
     numbers = [
         [f"C{place % 3}.{place % 2}.{place}", f"F{place % 4}/C{place}"][: 1 + place % 2]
