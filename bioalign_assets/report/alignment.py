@@ -74,9 +74,15 @@ def read_alignment(reading: Reading, *, variants: Sequence[str]) -> Alignment:
 
 
 def of(rows: Sequence[Row], *, kind: str = "disease", edges: str = "all") -> list[Row]:
-    """Return the rows of the headline measure."""
+    """Return the rows of the headline measure that can be calibrated: chance is not the best possible already."""
     wanted = (HEADLINE, kind, edges)
-    return [row for row in rows if (row["measure"], row["kind"], row["edges"]) == wanted]
+    scores = ("calibrated", "untuned_calibrated", "tuned_calibrated")  # of a figure, or of a change
+    return [
+        row
+        for row in rows
+        if (row["measure"], row["kind"], row["edges"]) == wanted
+        and all(row.get(name, 0.0) is not None for name in scores)
+    ]
 
 
 def contestant(row: Row) -> str:

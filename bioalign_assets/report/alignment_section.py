@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.report.alignment import HEADLINE, Alignment, Row, contestant, of
 from bioalign_assets.report.alignment_figure import alignment_figure
 from bioalign_assets.report.blocks import Album, Block, Details, Section, Table, Text
@@ -9,15 +10,6 @@ from bioalign_assets.report.numbers import interval, p_value, real
 
 __all__ = ["alignment_section"]
 
-_MEASURES = {
-    "partial_rsa": "partial RSA",
-    "rsa": "RSA",
-    "mutual_knn": "mutual nearest neighbours",
-    "medic_rsa": "RSA against MEDIC's tree",
-    "medic_partial_rsa": "partial RSA against MEDIC's tree",
-    "edge_cosine": "cosine over edges",
-    "edge_procrustes": "cosine over edges, through a Procrustes map",
-}
 _KINDS = {"disease": "diseases", "gene": "genes", "edge": "edges"}
 _NOTE = (
     "Partial RSA: Spearman's correlation, over pairs of names, of how close they lie in the model with how many "
@@ -66,7 +58,7 @@ def _figures(rows: Sequence[Row], *, caption: str) -> Table:
         columns=("contestant", "of", "measure", "edges", "value [95%]", "null", "z", "p", "calibrated [95%]", "n"),
         rows=[
             [
-                contestant(row), _KINDS[row["kind"]], _measure(row), row["edges"],
+                contestant(row), _KINDS[row["kind"]], METRICS[row["measure"]].title, row["edges"],
                 interval(row["value"], row["ci_low"], row["ci_high"]),
                 f"{real(row['null_mean'])} ± {real(row['null_sd'])}",
                 "–" if row["z"] is None else f"{row['z']:.1f}".replace("-", "−"),
@@ -101,7 +93,7 @@ def _change_table(rows: Sequence[Row], *, caption: str) -> Table:
                  "calibrated, untuned → tuned", "n"),
         rows=[
             [
-                contestant(row), _KINDS[row["kind"]], _measure(row), row["edges"],
+                contestant(row), _KINDS[row["kind"]], METRICS[row["measure"]].title, row["edges"],
                 real(row["untuned"]), real(row["tuned"]),
                 interval(row["change"], row["change_ci_low"], row["change_ci_high"], is_change=True),
                 p_value(row["p_value"]),
@@ -126,7 +118,8 @@ def _layers(best: Sequence[Row], *, among: Sequence[Row]) -> Table:
                  "p, corrected for the choice"),
         rows=[
             [
-                contestant(row), _KINDS[row["kind"]], _measure(row), f"{row['layer']} of {last[row['variant']]}",
+                contestant(row), _KINDS[row["kind"]], METRICS[row["measure"]].title,
+                f"{row['layer']} of {last[row['variant']]}",
                 real(row["value"]), f"{real(row['null_mean'])} ± {real(row['null_sd'])}", real(row["calibrated"]),
                 p_value(row["best_p_value"]),
             ]
@@ -149,7 +142,3 @@ def _lacking(alignment: Alignment) -> list[str]:
             "Nothing stands against MEDIC's tree: it is not in this warehouse, or has too few of the diseases."
         )
     return told
-
-
-def _measure(row: Row) -> str:
-    return _MEASURES.get(row["measure"], str(row["measure"]).replace("_", " "))

@@ -32,6 +32,18 @@ def told(**rows):
     return " ".join(alignment_answer(Alignment(**rows)))
 
 
+def test_a_figure_whose_chance_is_the_best_possible_is_left_out_and_nothing_fails():
+    none = {"calibrated": None, "calibrated_ci_low": None, "calibrated_ci_high": None, "z": None}
+    rows = {
+        "figures": [alignment("llama", "untuned", 0.0) | none],
+        "changes": changed(to=0.09, untuned_calibrated=None),
+        "baselines": [alignment("random", None, 0.0) | none],
+    }
+    assert told(**rows) == told()
+    (details, *_) = section(**rows).blocks  # it stands in the table of further figures
+    assert [row[8] for row in details.blocks[0].rows] == ["–", "–"]
+
+
 def test_nothing_measured_is_an_open_answer():
     assert told() == "That is still open: no model's geometry has been measured yet."
 
@@ -187,17 +199,29 @@ def test_the_section_has_every_contestant_what_changed_and_the_best_layer():
     assert isinstance(picture, Picture)
     assert isinstance(contestants, Table)
     assert contestants.rows[1] == [
-        "llama@paper", "diseases", "partial RSA", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
+        "llama@paper", "diseases", "Partial RSA with the graph", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
         "0.090 [0.080, 0.100]", "900",
     ]  # fmt: skip
     assert len(contestants.rows) == 9
     assert isinstance(further, Details)
-    assert [row[2:4] for row in further.blocks[0].rows] == [["RSA", "all"], ["partial RSA", "trained"]]
+    assert [row[2:4] for row in further.blocks[0].rows] == [
+        ["RSA with the graph", "all"],
+        ["Partial RSA with the graph", "trained"],
+    ]
     assert [row[3] for row in tuning.rows] == ["all", "held-out"]
     assert tuning.rows[0][6:9] == ["+0.059 [+0.049, +0.069]", "0.002", "0.030 → 0.090"]
     assert len(further_changes.blocks[0].rows) == 1
     assert best.rows == [
-        ["llama@paper", "diseases", "partial RSA", "1 of 2", "0.138", "0.020 ± 0.010", "0.120", "0.015"]
+        [
+            "llama@paper",
+            "diseases",
+            "Partial RSA with the graph",
+            "1 of 2",
+            "0.138",
+            "0.020 ± 0.010",
+            "0.120",
+            "0.015",
+        ]
     ]
     assert "MEDIC" in texts(found)
 
