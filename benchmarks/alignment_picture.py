@@ -54,7 +54,7 @@ def alignment_picture() -> Figure:
     found = Agreement(value=_correlation(profiles, embedded), null=np.array(null))
     with figure_style():
         figure = Figure(figsize=(10.4, 4.4))
-        places = figure.subplot_mosaic(
+        places: dict[str, Axes] = figure.subplot_mosaic(
             [["graph", "profiles", "ranks", "null"], ["space", "cosines", "ranks", "null"]],
             width_ratios=[1.0, 0.8, 1.25, 1.25],
         )
@@ -142,14 +142,14 @@ def _graph(axes: Axes, graph: Graph) -> None:
 
 
 def _space(axes: Axes, units: Doubles) -> None:
-    for disease, place in enumerate(units):
+    for disease, (x, y) in enumerate(units):
         axes.annotate(
             "",
-            xy=place,
+            xy=(x, y),
             xytext=(0, 0),
             arrowprops={"arrowstyle": "-|>", "color": _family(disease), "shrinkB": 0},
         )
-        axes.text(*(1.17 * place), _name(disease), ha="center", va="center", fontsize=8)
+        axes.text(1.17 * x, 1.17 * y, _name(disease), ha="center", va="center", fontsize=8)
     axes.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
     axes.set_axis_off()
     axes.set_title("The model's vectors")
@@ -172,7 +172,7 @@ def _matrix(axes: Axes, matrix: Doubles, *, title: str) -> None:
 def _ranks(axes: Axes, profiles: Doubles, embedded: Doubles, *, value: float) -> None:
     one, other = rankdata(_pairs(profiles)), rankdata(_pairs(embedded))
     first, second = np.triu_indices(_DISEASES, k=1)
-    colours = [_family(a) if a % 2 == b % 2 else _GREY for a, b in zip(first, second, strict=True)]
+    colours = [_family(int(a)) if a % 2 == b % 2 else _GREY for a, b in zip(first, second, strict=True)]
     axes.scatter(one, other, s=26, c=colours)
     axes.set(xlabel="rank of the pair in the graph", ylabel="rank of the pair in the model", box_aspect=1)
     axes.set_title(f"3. Are they ranked alike?\na dot a pair of diseases, RSA = {value:.2f}")

@@ -69,7 +69,7 @@ def _figures(rows: Sequence[Row], *, caption: str) -> Table:
             for row in rows
         ],
         numeric=frozenset({4, 5, 6, 7, 8, 9}),
-        names=frozenset({0}),
+        names=frozenset({0, 1, 3}),
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def _change_table(rows: Sequence[Row], *, caption: str) -> Table:
             for row in rows
         ],
         numeric=frozenset({4, 5, 6, 7, 8, 9}),
-        names=frozenset({0}),
+        names=frozenset({0, 1, 3}),
     )  # fmt: skip
 
 
