@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from benchmarks import (
     alignment,
+    alignment_picture,
     answers,
     baselines,
     curation,
@@ -288,3 +289,15 @@ def test_the_benchmark_of_pooling_shows_that_only_the_padded_mean_hangs_on_the_o
     assert mean == pytest.approx(mean_shuffled, abs=2e-4)
     assert not np.allclose(padded, padded_shuffled, atol=2e-4)
     assert not np.allclose(padded, mean, atol=2e-4)
+
+
+def test_the_picture_of_alignment_shows_what_it_computed_and_is_drawn_the_same_again(tmp_path):
+    figure = alignment_picture.alignment_picture()
+    titles = " ".join(axes.get_title() for axes in figure.axes)
+    assert "RSA = 0." in titles
+    assert "p = 0.005" in titles  # no rewiring does as well as the graph that the vectors were made for
+    for name in ("one", "two"):
+        alignment_picture.main(["--to", str(tmp_path / f"{name}.svg")])
+    one, two = ((tmp_path / f"{name}.svg").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert b"<svg" in one

@@ -147,7 +147,11 @@ def test_every_asset_is_described_for_a_person(micro):
             ["tsne_tiny-llama_paper_published", "models_published_unseen", "changes_published"],
         ),
         ("report.study", None, ["losses_tiny-llama_1"]),
-        ("report.leaderboard", None, ["leaderboard_published_unseen", "leaderboard_published_training"]),
+        (
+            "report.leaderboard",
+            None,
+            ["alignment", "leaderboard_published_unseen", "leaderboard_published_training"],
+        ),
     ],
 )
 def test_plots_are_images_in_the_metadata(instance, full_name, partition, plots):
