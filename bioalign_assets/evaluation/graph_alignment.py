@@ -89,8 +89,8 @@ def trained_edges(graph: Graph, *, pairs: pa.Table) -> Flags:
 def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> dict[Edges, Target]:
     """Return what representations are held against: the graph, and the edges that were trained on, and those not.
 
-    For the two parts the graph is rewired anew, so that every degree is kept within either. A part with too few edges
-    for any comparison is left out.
+    For either part its edges are rewired alone, the others staying as they are: degrees are kept within it, and no
+    rewired edge is one that was trained on. A part with too few edges for any comparison is left out.
 
     :param trained: which edges were trained on; None where nothing was
     """
@@ -98,13 +98,15 @@ def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> dic
     found: dict[Edges, Target] = {"all": target_of(rewirings, rng=rng, seed=seed)}
     if trained is None or trained.all() or not trained.any():
         return found
-    apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, parts=trained)
     parts: tuple[tuple[Edges, Flags, Flags | None], ...] = (
         ("trained", trained, None),
         ("held-out", ~trained, trained),
     )
     for name, edges, fitted in parts:
-        with suppress(EvaluationError):  # too few names have three partners in this part
+        with suppress(
+            EvaluationError
+        ):  # too few edges swap, or too few names have three partners in this part
+            apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, moved=edges)
             found[name] = target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
     return found
 
