@@ -111,7 +111,7 @@ def trust(graph: Graph, *, edges: Flags, train: pa.Table, count: int, rewirings:
         against = target(wired, rng=rng)
         tried = {f"{name}, on a rewired graph": (vectors, against) for name, vectors in made.items()}
         tried["another random one, on the graph itself"] = (random_vectors(graph, rng=rng), own)
-        tried["the rewired graph's own factors"] = (graph_factors(wired), against)
+        tried["the rewired edges' own factors"] = (graph_factors(wired.of_edges(edges)), against)
         for title, (vectors, held_against) in tried.items():
             for name, found in measure(vectors, target=held_against).items():
                 hits[title, name].append(found.p_value < 0.05)

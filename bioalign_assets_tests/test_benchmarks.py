@@ -91,7 +91,7 @@ def test_alignment_gives_every_measure_of_each_representation_and_what_p_values_
     assert found["TransE", "edge_procrustes"] == 0.05
     alignment.main(["--release", "synthetic", "--trust", "2", "--rewirings", "19"])
     printed = capsys.readouterr().out
-    assert "| the rewired graph's own factors | gene_rsa | 0 of 2 | 0.000 |" in printed  # 1/20 is the least p
+    assert "| the rewired edges' own factors | gene_rsa | 0 of 2 | 0.000 |" in printed  # 1/20 is the least p
 
 
 def losses_of_compiled_layers():
