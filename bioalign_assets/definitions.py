@@ -76,7 +76,7 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
                 partitions=partitions,
                 has_medic=has_medic,
             ),
-            *report_assets.build_assets(study),
+            *report_assets.build_assets(study, has_medic=has_medic),
         ]
     )
     warehouse = GuardedWarehouse(folder=str(settings.warehouse), study=settings.study, code=code)

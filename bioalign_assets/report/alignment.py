@@ -29,6 +29,7 @@ ALIGNMENT_TABLES = (
     "evaluation.graph_alignment_baselines",
     "evaluation.graph_alignment_changes",
     "evaluation.graph_alignment_layers",
+    "evaluation.medic_alignment",
 )
 HEADLINE = "partial_rsa"
 _LEVEL = 0.05
@@ -44,12 +45,14 @@ class Alignment:
     :param baselines: of ``evaluation.graph_alignment_baselines``
     :param changes: of ``evaluation.graph_alignment_changes``
     :param layers: of ``evaluation.graph_alignment_layers``
+    :param medic: of ``evaluation.medic_alignment``
     """
 
     figures: Sequence[Row] = ()
     baselines: Sequence[Row] = ()
     changes: Sequence[Row] = ()
     layers: Sequence[Row] = ()
+    medic: Sequence[Row] = ()
 
     def __bool__(self) -> bool:
         """Whether there is any row."""
@@ -61,7 +64,7 @@ def read_alignment(reading: Reading, *, variants: Sequence[str]) -> Alignment:
 
     :param variants: partition keys
     """
-    figures, baselines, changes, layers = (
+    figures, baselines, changes, layers, medic = (
         reading.all_rows(name, of=list(variants)) if TABLES[name].partitioned_by else reading.rows(name)
         for name in ALIGNMENT_TABLES
     )
@@ -70,6 +73,7 @@ def read_alignment(reading: Reading, *, variants: Sequence[str]) -> Alignment:
         baselines=baselines.to_pylist(),
         changes=changes.to_pylist(),
         layers=layers.to_pylist(),
+        medic=medic.to_pylist(),
     )
 
 

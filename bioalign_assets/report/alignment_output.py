@@ -22,7 +22,7 @@ def catalogued_alignment(connection: duckdb.DuckDBPyConnection) -> Alignment:
 
     :param connection: on a warehouse's catalogue
     """
-    figures, baselines, changes, _ = ALIGNMENT_TABLES
+    figures, baselines, changes, *_ = ALIGNMENT_TABLES
 
     def rows(table: str, *, query: str) -> list[Row]:
         asked = connection.sql(query.format(table=table), params={"measure": HEADLINE})

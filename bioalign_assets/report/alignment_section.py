@@ -31,6 +31,7 @@ def alignment_section(alignment: Alignment, *, roles: Mapping[str, str], album: 
     figures = [*alignment.figures, *alignment.baselines]
     first = [row for kind in _KINDS for row in of(figures, kind=kind)]
     others = [row for row in figures if row not in first]
+    others += [{**row, "edges": "none: a tree"} for row in alignment.medic]
     blocks: list[Block] = []
     if first:
         caption = (
@@ -137,8 +138,8 @@ def _lacking(alignment: Alignment) -> list[str]:
         told.append("No language model has been measured yet.")
     elif not alignment.changes:
         told.append("No tuned model stands beside the same model untuned yet.")
-    if not any(row["measure"].startswith("medic") for row in [*alignment.figures, *alignment.baselines]):
+    if not alignment.medic:
         told.append(
-            "Nothing stands against MEDIC's tree: it is not in this warehouse, or has too few of the diseases."
+            "Nothing stands against MEDIC's tree: the study has no source of it, or it has too few of the diseases."
         )
     return told

@@ -54,8 +54,12 @@ def _table_deps(names: Sequence[str]) -> list[dg.AssetDep]:
     ]
 
 
-def build_assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the assets of this room."""
+def build_assets(study: Study, *, has_medic: bool = False) -> list[dg.AssetsDefinition]:
+    """Return the assets of this room.
+
+    :param has_medic: whether the disease vocabulary has a source: what is of it has no table where it has none
+    """
+    read_by_page = [name for name in _READ_BY_PAGE if has_medic or name != "evaluation.medic_alignment"]
     roles = {name: spec.role for name, spec in study.models.items()}
     tiny = {name for name, spec in study.models.items() if spec.tiny is not None}
     variants = [variant.key for variant in study.variants]
@@ -162,7 +166,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             ),
         ),
         deps=[
-            *_table_deps(_READ_BY_PAGE),
+            *_table_deps(read_by_page),
             settings_dep("models", all_partitions=True),
             settings_dep("training", all_partitions=True),
         ],

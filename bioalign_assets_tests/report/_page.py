@@ -113,6 +113,7 @@ def alignment_of(variant):
         alignment(model, experiment, score), alignment(model, experiment, score / 2, kind="gene"),
         alignment(model, experiment, 0.2, measure="edge_procrustes", kind="edge", n=12_345),
     ]  # fmt: skip
+    yield "evaluation.medic_alignment", [alignment(model, experiment, score, measure="medic_rsa", n=400)]
     yield "evaluation.graph_alignment_layers", [
         alignment_layer(model, experiment, 0, 0.01), alignment_layer(model, experiment, 1, score + 0.01, best=0.0149),
         alignment_layer(model, experiment, 2, score),

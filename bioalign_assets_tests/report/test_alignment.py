@@ -230,7 +230,10 @@ def test_what_lacks_is_told_and_nothing_at_all_is_no_section():
     assert section() is None
     assert "No language model has been measured yet." in texts(section(baselines=BASELINES))
     medic = alignment("llama", "untuned", 0.1, measure="medic_rsa")
-    found = section(figures=[UNTUNED, medic])
+    del medic["edges"]
+    found = section(figures=[UNTUNED], medic=[medic])
+    row = found.blocks[2].blocks[0].rows[0]
+    assert row[:4] == ["llama@untuned", "diseases", "RSA with MEDIC's tree", "none: a tree"]
     assert "No tuned model stands beside the same model untuned yet." in texts(found)
     assert "MEDIC" not in texts(found)
     unmeasured = alignment("llama", "paper", 0.2, measure="edge_procrustes", kind="edge", z=None, ci_low=None)
