@@ -10,7 +10,7 @@ from bioalign_assets.report.numbers import interval, p_value, real
 
 __all__ = ["alignment_section"]
 
-_KINDS = {"disease": "diseases", "gene": "genes", "edge": "edges"}
+_KINDS = {"disease": "diseases", "gene": "genes"}
 _NOTE = (
     "Partial RSA: Spearman's correlation, over pairs of names, of how close they lie in the model with how many "
     "partners they share in the graph, given how alike they are spelt and how many partners they have. Each figure "
@@ -56,10 +56,10 @@ def alignment_section(alignment: Alignment, *, roles: Mapping[str, str], album: 
 def _figures(rows: Sequence[Row], *, caption: str) -> Table:
     return Table(
         caption=caption,
-        columns=("contestant", "of", "measure", "edges", "value [95%]", "null", "z", "p", "calibrated [95%]", "n"),
+        columns=("contestant", "measure", "edges", "value [95%]", "null", "z", "p", "calibrated [95%]", "n"),
         rows=[
             [
-                contestant(row), _KINDS[row["kind"]], METRICS[row["measure"]].title, row["edges"],
+                contestant(row), _measure(row), row["edges"],
                 interval(row["value"], row["ci_low"], row["ci_high"]),
                 f"{real(row['null_mean'])} ± {real(row['null_sd'])}",
                 "–" if row["z"] is None else f"{row['z']:.1f}".replace("-", "−"),
@@ -69,8 +69,8 @@ def _figures(rows: Sequence[Row], *, caption: str) -> Table:
             ]
             for row in rows
         ],
-        numeric=frozenset({4, 5, 6, 7, 8, 9}),
-        names=frozenset({0, 1, 3}),
+        numeric=frozenset({3, 4, 5, 6, 7, 8}),
+        names=frozenset({0, 2}),
     )  # fmt: skip
 
 
@@ -90,11 +90,11 @@ def _changes(rows: Sequence[Row]) -> list[Block]:
 def _change_table(rows: Sequence[Row], *, caption: str) -> Table:
     return Table(
         caption=caption,
-        columns=("model", "of", "measure", "edges", "untuned", "tuned", "change [95%]", "p",
+        columns=("model", "measure", "edges", "untuned", "tuned", "change [95%]", "p",
                  "calibrated, untuned → tuned", "n"),
         rows=[
             [
-                contestant(row), _KINDS[row["kind"]], METRICS[row["measure"]].title, row["edges"],
+                contestant(row), _measure(row), row["edges"],
                 real(row["untuned"]), real(row["tuned"]),
                 interval(row["change"], row["change_ci_low"], row["change_ci_high"], is_change=True),
                 p_value(row["p_value"]),
@@ -103,8 +103,8 @@ def _change_table(rows: Sequence[Row], *, caption: str) -> Table:
             ]
             for row in rows
         ],
-        numeric=frozenset({4, 5, 6, 7, 8, 9}),
-        names=frozenset({0, 1, 3}),
+        numeric=frozenset({3, 4, 5, 6, 7, 8}),
+        names=frozenset({0, 2}),
     )  # fmt: skip
 
 
@@ -115,18 +115,18 @@ def _layers(best: Sequence[Row], *, among: Sequence[Row]) -> Table:
     }
     return Table(
         caption="The layer that lies highest above its null",
-        columns=("contestant", "of", "measure", "best layer", "value", "null", "calibrated",
+        columns=("contestant", "measure", "best layer", "value", "null", "calibrated",
                  "p, corrected for the choice"),
         rows=[
             [
-                contestant(row), _KINDS[row["kind"]], METRICS[row["measure"]].title,
+                contestant(row), _measure(row),
                 f"{row['layer']} of {last[row['variant']]}",
                 real(row["value"]), f"{real(row['null_mean'])} ± {real(row['null_sd'])}", real(row["calibrated"]),
                 p_value(row["best_p_value"]),
             ]
             for row in best
         ],
-        numeric=frozenset({3, 4, 5, 6, 7}),
+        numeric=frozenset({2, 3, 4, 5, 6}),
         names=frozenset({0}),
     )  # fmt: skip
 
@@ -143,3 +143,8 @@ def _lacking(alignment: Alignment) -> list[str]:
             "Nothing stands against MEDIC's tree: the study has no source of it, or it has too few of the diseases."
         )
     return told
+
+
+def _measure(row: Row) -> str:
+    title = METRICS[row["measure"]].title
+    return title if row["kind"] == "edge" else f"{title}, {_KINDS[row['kind']]}"

@@ -41,7 +41,7 @@ def test_a_figure_whose_chance_is_the_best_possible_is_left_out_and_nothing_fail
     }
     assert told(**rows) == told()
     (details, *_) = section(**rows).blocks  # it stands in the table of further figures
-    assert [row[8] for row in details.blocks[0].rows] == ["–", "–"]
+    assert [row[7] for row in details.blocks[0].rows] == ["–", "–"]
 
 
 def test_nothing_measured_is_an_open_answer():
@@ -199,23 +199,22 @@ def test_the_section_has_every_contestant_what_changed_and_the_best_layer():
     assert isinstance(picture, Picture)
     assert isinstance(contestants, Table)
     assert contestants.rows[1] == [
-        "llama@paper", "diseases", "Partial RSA with the graph", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
+        "llama@paper", "Partial RSA with the graph, diseases", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
         "0.090 [0.080, 0.100]", "900",
     ]  # fmt: skip
     assert len(contestants.rows) == 9
     assert isinstance(further, Details)
-    assert [row[2:4] for row in further.blocks[0].rows] == [
-        ["RSA with the graph", "all"],
-        ["Partial RSA with the graph", "trained"],
+    assert [row[1:3] for row in further.blocks[0].rows] == [
+        ["RSA with the graph, diseases", "all"],
+        ["Partial RSA with the graph, diseases", "trained"],
     ]
-    assert [row[3] for row in tuning.rows] == ["all", "held-out"]
-    assert tuning.rows[0][6:9] == ["+0.059 [+0.049, +0.069]", "0.002", "0.030 → 0.090"]
+    assert [row[2] for row in tuning.rows] == ["all", "held-out"]
+    assert tuning.rows[0][5:8] == ["+0.059 [+0.049, +0.069]", "0.002", "0.030 → 0.090"]
     assert len(further_changes.blocks[0].rows) == 1
     assert best.rows == [
         [
             "llama@paper",
-            "diseases",
-            "Partial RSA with the graph",
+            "Partial RSA with the graph, diseases",
             "1 of 2",
             "0.138",
             "0.020 ± 0.010",
@@ -233,9 +232,9 @@ def test_what_lacks_is_told_and_nothing_at_all_is_no_section():
     del medic["edges"]
     found = section(figures=[UNTUNED], medic=[medic])
     row = found.blocks[2].blocks[0].rows[0]
-    assert row[:4] == ["llama@untuned", "diseases", "RSA with MEDIC's tree", "none: a tree"]
+    assert row[:3] == ["llama@untuned", "RSA with MEDIC's tree, diseases", "none: a tree"]
     assert "No tuned model stands beside the same model untuned yet." in texts(found)
     assert "MEDIC" not in texts(found)
     unmeasured = alignment("llama", "paper", 0.2, measure="edge_procrustes", kind="edge", z=None, ci_low=None)
     (details, *_) = section(figures=[unmeasured]).blocks  # no picture without the headline measure
-    assert details.blocks[0].rows[0][4:7] == ["0.216", "0.020 ± 0.010", "–"]
+    assert details.blocks[0].rows[0][3:6] == ["0.216", "0.020 ± 0.010", "–"]
