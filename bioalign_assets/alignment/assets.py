@@ -6,9 +6,11 @@ import pyarrow as pa
 
 from bioalign_assets.alignment.graph import edges_table, graph_of, graph_of_pairs
 from bioalign_assets.alignment.rewiring import rewire, rewirings_table
+from bioalign_assets.errors import EvaluationError
 from bioalign_assets.study import Study
 from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["REWIRINGS", "build_assets"]
 
@@ -53,9 +55,20 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
         deps=[settings_dep("evaluation")],
         code_version="1",
     )
-    def rewirings(edges: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+    def rewirings(
+        context: dg.AssetExecutionContext, edges: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
         graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
-        made = rewire(graph, count=REWIRINGS, rng=np.random.default_rng(study.evaluation.seed))
+        try:
+            made = rewire(graph, count=REWIRINGS, rng=np.random.default_rng(study.evaluation.seed))
+        except (
+            EvaluationError
+        ) as error:  # too small or too dense: the rest of the study goes on without alignment
+            context.log.warning(f"There is no null for graph alignment, so none is measured. {error}")
+            empty = TABLES["alignment.rewirings"].arrow.empty_table()
+            return materialized(
+                empty, full_name="alignment.rewirings", warehouse=warehouse, metadata={"remark": str(error)}
+            )
         return materialized(
             rewirings_table(made),
             full_name="alignment.rewirings",

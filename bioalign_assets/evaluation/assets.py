@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.alignment.graph import Graph, graph_of_pairs
+from bioalign_assets.alignment.measures import Target
 from bioalign_assets.alignment.rewiring import rewirings_from_table
 from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
@@ -16,6 +17,7 @@ from bioalign_assets.evaluation.comparisons import comparison_rows
 from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
 from bioalign_assets.evaluation.graph_alignment import (
+    Edges,
     alignment_rows,
     baseline_alignment_rows,
     change_rows,
@@ -284,6 +286,16 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     of_graph = {name: _input(full) for name, full in _GRAPH.items()}
     settings = [settings_dep("evaluation")]
 
+    def targets(graph: Graph, *, rewirings: pa.Table, pairs: pa.Table, variant: str) -> dict[Edges, Target]:
+        """Return what representations are held against; nothing where the graph could not be rewired."""
+        if not len(rewirings):
+            return {}
+        return targets_of(
+            rewirings_from_table(rewirings, graph=graph),
+            trained=trained(graph, pairs=pairs, variant=variant),
+            seed=spec.seed,
+        )
+
     def trained(graph: Graph, *, pairs: pa.Table, variant: str) -> npt.NDArray[np.bool_] | None:
         dataset = study.training_dataset(study.variant(variant))
         return None if dataset is None else trained_edges(graph, pairs=pairs)
@@ -317,14 +329,10 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
         variant = study.variant(context.partition_key)
         graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
-            targets = targets_of(
-                rewirings_from_table(rewirings, graph=graph),
-                trained=trained(graph, pairs=pairs, variant=variant.key),
-                seed=spec.seed,
-            )
+            against = targets(graph, rewirings=rewirings, pairs=pairs, variant=variant.key)
             key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
             rows = list(
-                alignment_rows(model_vectors(names, graph=graph), targets=targets, key=key, spec=spec)
+                alignment_rows(model_vectors(names, graph=graph), targets=against, key=key, spec=spec)
             )
         return materialized(
             pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment"].arrow),
@@ -382,17 +390,13 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             raise ValueError(f"{tuned.key} has no untuned counterpart, so it can't be a partition")
         graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
-            targets = targets_of(
-                rewirings_from_table(rewirings, graph=graph),
-                trained=trained(graph, pairs=pairs, variant=tuned.key),
-                seed=spec.seed,
-            )
+            against = targets(graph, rewirings=rewirings, pairs=pairs, variant=tuned.key)
             before, after = (
                 model_vectors(names.filter(pc.equal(names["variant"], each.key)), graph=graph)
                 for each in (untuned, tuned)
             )
             key = {"variant": tuned.key, "model": tuned.model, "experiment": tuned.experiment}
-            rows = list(change_rows(before, after, targets=targets, key=key, spec=spec))
+            rows = list(change_rows(before, after, targets=against, key=key, spec=spec))
         return materialized(
             pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_changes"].arrow),
             full_name="evaluation.graph_alignment_changes",
@@ -417,7 +421,11 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     ) -> dg.MaterializeResult[pa.Table]:
         graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
         with one_thread():
-            rows = baseline_alignment_rows(rewirings_from_table(rewirings, graph=graph), spec=spec)
+            rows = (
+                baseline_alignment_rows(rewirings_from_table(rewirings, graph=graph), spec=spec)
+                if len(rewirings)
+                else TABLES["evaluation.graph_alignment_baselines"].arrow.empty_table()
+            )
         return materialized(rows, full_name="evaluation.graph_alignment_baselines", warehouse=warehouse)
 
     made = [graph_alignment, layers_, changes, baselines]

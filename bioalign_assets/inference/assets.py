@@ -267,12 +267,13 @@ def _of_graph(
     made = names_of_graph(
         study.variant(context.partition_key),
         graph=graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"]),
-        rewirings=rewirings if _LAYERS in names else None,
+        rewirings=rewirings if _LAYERS in names and len(rewirings) else None,
         loaded=loaded,
         study=study,
     )
     for name in names:
-        yield materialized(made[name], full_name=name, warehouse=warehouse, in_multi_asset=True)
+        rows = made.get(name, TABLES[name].arrow.empty_table())  # a graph that can't be rewired has no nulls
+        yield materialized(rows, full_name=name, warehouse=warehouse, in_multi_asset=True)
 
 
 def _out(full_name: str, description: str, *, code_version: str) -> dg.AssetOut:

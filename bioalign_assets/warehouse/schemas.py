@@ -300,7 +300,7 @@ _ALL: tuple[TableSchema, ...] = (
     ),
     TableSchema(
         room="alignment", name="rewirings", row="The release's graph of curated associations, its edges drawn anew so that every gene and disease keeps its degree",
-        unique=("rewiring",),
+        unique=("rewiring",), may_be_empty=True,
         columns=(
             _c("rewiring", INTEGER, "Number of the rewiring, from 0", minimum=0),
             _c("diseases", pa.list_(pa.int64()), "Place of each edge's disease among the release's disease names in order; the genes are those of the graph's edges in order"),
@@ -396,7 +396,7 @@ _ALL: tuple[TableSchema, ...] = (
     ),
     TableSchema(
         room="inference", name="layer_alignment", row="One measure of graph alignment after one layer, with its null values",
-        partitioned_by="variant", unique=("variant", "measure", "kind", "layer"),
+        partitioned_by="variant", unique=("variant", "measure", "kind", "layer"), may_be_empty=True,
         columns=(
             _VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED,
             _c("layer", INTEGER, "Decoder layers that the names went through; 0: their tokens' own embeddings", minimum=0),
@@ -439,7 +439,7 @@ _ALL: tuple[TableSchema, ...] = (
     ),
     TableSchema(
         room="evaluation", name="graph_alignment", row="How well the geometry of a variant agrees with the graph by one measure, against its null",
-        partitioned_by="variant", unique=("variant", "measure", "kind", "edges"),
+        partitioned_by="variant", unique=("variant", "measure", "kind", "edges"), may_be_empty=True,
         columns=(_VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED, _EDGES, *_AGAINST_NULL, *_INTERVALS),
     ),
     TableSchema(
@@ -449,7 +449,7 @@ _ALL: tuple[TableSchema, ...] = (
     ),
     TableSchema(
         room="evaluation", name="graph_alignment_layers", row="The same after one layer of a variant",
-        partitioned_by="variant", unique=("variant", "measure", "kind", "layer"),
+        partitioned_by="variant", unique=("variant", "measure", "kind", "layer"), may_be_empty=True,
         columns=(
             _VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED,
             _c("layer", INTEGER, "Decoder layers that the names went through; 0: their tokens' own embeddings", minimum=0),
@@ -477,7 +477,7 @@ _ALL: tuple[TableSchema, ...] = (
     ),
     TableSchema(
         room="evaluation", name="graph_alignment_baselines", row="The same of a representation of the names that no language model made",
-        unique=("model", "measure", "kind", "edges"),
+        unique=("model", "measure", "kind", "edges"), may_be_empty=True,
         columns=(
             _c("model", TEXT, "What it is: random vectors, names-lsa, or transe"),
             *_ALIGNED, _EDGES, *_AGAINST_NULL, *_INTERVALS,
