@@ -21,7 +21,7 @@ from bioalign_assets.report.picture_sections import comparison_pictures
 from bioalign_assets.report.publish import newest_page, publish
 from bioalign_assets.report.reading import Reading
 from bioalign_assets.report.seeds import pooled_seeds, seed_groups
-from bioalign_assets.report.tables import METRIC_TABLES, stored_figures
+from bioalign_assets.report.tables import METRIC_TABLES, stored_alignment_changes, stored_figures
 from bioalign_assets.report.tables import improvements as improvements_table
 from bioalign_assets.report.tables import leaderboard as leaderboard_table
 from bioalign_assets.study import UNTUNED, Study
@@ -140,14 +140,20 @@ def build_assets(study: Study, *, has_medic: bool = False) -> list[dg.AssetsDefi
             ),
         ),
         deps=[
-            *(_all_partitions(*name.split(".")) for name in METRIC_TABLES),
+            *(
+                _all_partitions(*name.split("."))
+                for name in (*METRIC_TABLES, "evaluation.graph_alignment_changes")
+            ),
             settings_dep("training", all_partitions=True),
         ],
-        code_version="1",
+        code_version="2",
     )
     def seeds(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
-            figures = stored_figures(connection)
+            figures = pa.concat_tables(
+                [stored_figures(connection), stored_alignment_changes(connection)],
+                promote_options="permissive",
+            )
         groups = seed_groups(study.experiments)
         return materialized(
             pooled_seeds(figures, groups=groups),

@@ -16,7 +16,14 @@ from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.study import UNTUNED
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["METRIC_TABLES", "Role", "improvements", "leaderboard", "stored_figures"]
+__all__ = [
+    "METRIC_TABLES",
+    "Role",
+    "improvements",
+    "leaderboard",
+    "stored_alignment_changes",
+    "stored_figures",
+]
 
 Role = Literal["tuned", "benchmark"]
 
@@ -267,6 +274,19 @@ def stored_figures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     columns = "model, experiment, test_set, prompt, scope, metric, value, ci_low, ci_high, n"
     union = " UNION ALL ".join(f"SELECT {columns} FROM {name}" for name in METRIC_TABLES)  # noqa: S608
     return connection.sql(union).to_arrow_table()
+
+
+def stored_alignment_changes(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the changes of graph alignment, with the columns of ``stored_figures``.
+
+    The graph stands in the place of the test set, and kind and measure make the metric: ``disease_rsa_change``.
+    """
+    return connection.sql(
+        "SELECT model, experiment, 'graph, ' || edges || ' edges' AS test_set, CAST(NULL AS VARCHAR) AS prompt, "
+        "'sample' AS scope, kind || '_' || replace(measure, 'edge_', '') || '_change' AS metric, "
+        "change AS value, change_ci_low AS ci_low, change_ci_high AS ci_high, n "
+        "FROM evaluation.graph_alignment_changes"
+    ).to_arrow_table()
 
 
 def _query(
