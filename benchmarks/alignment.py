@@ -8,7 +8,6 @@ release itself. Run ``python -m benchmarks.alignment``.
 """
 
 import argparse
-import resource
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,10 +35,14 @@ from bioalign_assets.alignment.resampling import replicates
 from bioalign_assets.alignment.rewiring import Rewirings, rewire
 from bioalign_assets.alignment.vectors import Representation, representation
 from bioalign_assets.curation.dataset import build_dataset
+from bioalign_assets.evaluation.graph_alignment import model_vectors
 from bioalign_assets.evaluation.intervals import percentile_ends
 from bioalign_assets.evaluation.transe import fit_transe
+from bioalign_assets.models.memory import peak_process_memory
 from bioalign_assets.models.threads import one_thread
 from bioalign_assets.study.datasets import DatasetSpec
+from bioalign_assets.warehouse.schemas import TABLES
+from bioalign_assets.warehouse.tables import Tables
 
 __all__ = ["main"]
 
@@ -78,6 +81,19 @@ def contestants(graph: Graph, *, train: pa.Table) -> Iterator[tuple[str, Represe
         )
     )
     yield "TransE", representation(graph, genes=genes, diseases=diseases)
+
+
+def models(folders: Sequence[Path], *, graph: Graph) -> Iterator[tuple[str, Representation]]:
+    """Give the vectors that the variants of some warehouses gave the names of this release.
+
+    :raises EvaluationError: if a warehouse is of another release
+    """
+    schema = TABLES["inference.graph_names"]
+    for folder in folders:
+        names = Tables(folder).stored_rows(schema)
+        for variant in sorted(set(names["variant"].to_pylist())):
+            own = names.filter(pc.equal(names["variant"], variant))
+            yield variant, model_vectors(own, graph=graph)
 
 
 def figures(
@@ -128,6 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alignment", description=__doc__)
     parser.add_argument("--release", default=default_source(), help="a CTD file, or the word synthetic")
     parser.add_argument("--diseases", type=Path, help="MEDIC, for the figures against its tree")
+    parser.add_argument(
+        "--warehouse", type=Path, action="append", default=[],
+        help="of a study on this release: its variants are measured too; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--rewirings", type=int, default=200)
     parser.add_argument("--resamples", type=int, default=1_000, help="behind each interval")
     parser.add_argument("--trust", type=int, metavar="N", help="take N rewired graphs for the real one")
@@ -145,13 +165,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(line, flush=True)
         else:
             _compare(graph, is_test=is_test, train=train, medic=medic, options=options)
-    print(f"\nmemory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+    print(f"\nmemory at most {peak_process_memory() / 2**30:.2f} GiB")
 
 
 def _compare(
     graph: Graph, *, is_test: Flags, train: pa.Table, medic: pa.Table | None, options: argparse.Namespace
 ) -> None:
-    made = dict(contestants(graph, train=train))
+    made = dict(contestants(graph, train=train)) | dict(models(options.warehouse, graph=graph))
     print("| " + " | ".join(HEADINGS) + " |\n| --- | --- | --- |" + " ---: |" * (len(HEADINGS) - 3))
     for edges, chosen in (("test", is_test), ("all", None)):
         started = process_time()
