@@ -13,7 +13,7 @@ from bioalign_assets.inference.dense import dense_weights
 from bioalign_assets.models.loading import LoadedModel
 from bioalign_assets.models.memory import free_memory
 
-__all__ = ["NOTEBOOK_BATCH_SIZE", "embed", "embed_layers"]
+__all__ = ["NOTEBOOK_BATCH_SIZE", "Vectors", "embed", "embed_layers"]
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
