@@ -4,7 +4,6 @@ The kernel lets go of a lock when its process ends, however it ends. A process t
 holds it on, so nobody waits for good.
 """
 
-import fcntl
 import os
 import socket
 import sys
@@ -57,6 +56,8 @@ def locked(path: Path, *, subject: str, wait_s: float | None = None) -> Iterator
 
 def is_held(path: Path) -> bool:
     """Return whether a process holds the lock on a file, without taking it."""
+    import fcntl  # here: it is not on Windows, where the command line must start to say so
+
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:  # its holder has let go, or another process has mended the run
