@@ -31,7 +31,7 @@ INVISIBLE = (
     r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}"
     # not of these categories, but drawn as nothing all the same, or as a blank (Unicode's default ignorable ones)
     r"\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2800}\x{3164}\x{FE00}-\x{FE0F}\x{FFA0}"
-    r"\x{E0000}-\x{E0FFF}"
+    r"\x{E0000}-\x{E0FFF}\x{2065}\x{FFF0}-\x{FFF8}"
     # what a program writes where it lost a character
     r"\x{FFFD}]"
 )

@@ -55,7 +55,8 @@ _PARTS = (
     ),
     FieldForm(
         column="SlimMappings",
-        pattern=r"[^\p{C}]+",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        is_refused=True,
         expected="names of disease classes, separated by '|', or nothing",
     ),
 )
@@ -114,6 +115,10 @@ def _typed(
         column: split_lists(fields[column], column=column, rows=rows, remarks=remarks)
         for column in _LISTS.values()
     }
+    classes = lists["SlimMappings"]
+    parents = pc.list_parent_indices(classes).to_numpy()
+    names = mended_names(classes.flatten(), column="SlimMappings", rows=rows[parents], remarks=remarks)
+    lists["SlimMappings"] = pa.ListArray.from_arrays(classes.offsets, names)
     for form in _PARTS:
         require_parts(lists[form.column], form=form, rows=rows, table=table)
     columns = {

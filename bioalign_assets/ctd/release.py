@@ -80,7 +80,8 @@ _FORMS = (
 _PARTS = (
     FieldForm(
         column="DirectEvidence",
-        pattern=r"[^\p{C}]+",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        is_refused=True,
         expected=f"{' or '.join(DIRECT_EVIDENCE)}, separated by '|'",
     ),
     FieldForm(
@@ -221,10 +222,8 @@ def _typed(
 
 
 def _note_unknown_evidence(lists: pa.Array, *, rows: npt.NDArray[np.int64], remarks: Remarks) -> None:
+    """Note rows with other words, all under one sentence: the gate names the words with their share."""
     words = lists.flatten()
     is_unknown = ~pc.is_in(words, value_set=pa.array(DIRECT_EVIDENCE)).to_numpy(zero_copy_only=False)
-    if is_unknown.any():
-        parents = rows[pc.list_parent_indices(lists).to_numpy()]
-        for word in pc.unique(words.filter(pa.array(is_unknown))).to_pylist():
-            of_word = pc.equal(words, word).to_numpy(zero_copy_only=False)
-            remarks.note(f"Direct evidence {word[:60]!r}, which makes no positive", parents[of_word])
+    parents = pc.list_parent_indices(lists).to_numpy()
+    remarks.note("Words of direct evidence that make no positive", rows[parents[is_unknown]])

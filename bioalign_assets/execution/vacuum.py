@@ -139,8 +139,11 @@ def _vocabularies(place: Place) -> Iterator[Unneeded]:
 
 
 def _refused(place: Place) -> Iterator[Unneeded]:
-    for release in kept_aside(place.root / "raw"):
-        if release.accepted_at is None and release.refused_at < place.limit:
+    undecided = [each for each in kept_aside(place.root / "raw") if each.accepted_at is None]
+    # the newest that can be read may still be accepted
+    waiting = next((each.sha256 for each in undecided if each.is_readable), None)
+    for release in undecided:
+        if release.sha256 != waiting and release.refused_at < place.limit:
             yield _folder(release.folder, place)
 
 

@@ -9,7 +9,6 @@ import random
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -280,13 +279,24 @@ class Tables:
         return [folder / path for path in found if (folder / path).is_file()]
 
     def named(self, schema: TableSchema, *, column: str, older_than_hours: int) -> set[str]:
-        """Return the values of a column over all versions of a table but those that are older than so many hours."""
+        """Return the values of a column over all versions of a table but those that are older than so many hours.
+
+        :raises WarehouseError: if a file can't be read: what it names is needed as much as the rest
+        """
         gone = set(self.unneeded_files(schema, older_than_hours=older_than_hours))
         values: set[str] = set()
         for file in set(self.folder(schema).rglob("*.parquet")) - gone:
-            # of an older BioAlign, without the column; or a vacuum beside this one was quicker
-            with suppress(pa.ArrowInvalid, FileNotFoundError):
-                values.update(filter(None, pq.read_table(file, columns=[column])[column].to_pylist()))
+            try:
+                if column in pq.read_schema(file).names:  # a file of an older BioAlign may lack it
+                    values.update(filter(None, pq.read_table(file, columns=[column])[column].to_pylist()))
+            except FileNotFoundError:  # a vacuum beside this one was quicker
+                continue
+            except (pa.ArrowException, OSError) as error:
+                raise WarehouseError(
+                    str(file), found=f"a file that can't be read ({str(error).splitlines()[0]})",
+                    expected="the rows of a table, which say what is still needed",
+                    remedy=f"Nothing is removed. Materialise {schema.full_name} again, or move the file away.",
+                ) from error  # fmt: skip
         return values
 
     def vacuum(self, *, older_than_hours: int, only: TableSchema | None = None) -> dict[str, int]:

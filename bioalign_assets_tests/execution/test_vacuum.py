@@ -15,6 +15,7 @@ from bioalign_assets.ctd.refused_releases import keep_aside, kept_aside, note_ac
 from bioalign_assets.ctd.release import read_associations
 from bioalign_assets.ctd.sighting import Sighting
 from bioalign_assets.ctd.source import RawFile, keep
+from bioalign_assets.errors import WarehouseError
 from bioalign_assets.execution.vacuum import KINDS, Place, unneeded
 from bioalign_assets.training.checkpoints import held_checkpoints
 from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX, publish_directory
@@ -182,9 +183,9 @@ def test_of_disease_vocabularies_the_last_two_stay(tables, tmp_path):
     assert names("raw disease vocabularies", tables) == ["raw/ctd-diseases/a", "raw/ctd-diseases/b"]
 
 
-def test_refused_releases_go_unless_a_person_accepted_them(tables, tmp_path):
+def test_refused_releases_go_unless_a_person_accepted_them_or_still_may(tables, tmp_path):
     raw = tables.root / "raw"
-    for name in ("refused", "accepted"):
+    for name in ("refused", "waiting", "accepted"):
         (tmp_path / name).write_text(name)
         file = RawFile(
             path=tmp_path / name, source_uri="file:///x", file_name="x.csv", sha256=name, bytes=1, is_synthetic=False,
@@ -194,7 +195,16 @@ def test_refused_releases_go_unless_a_person_accepted_them(tables, tmp_path):
     note_acceptance(record)
     assert names("refused releases", tables, days=13) == []
     sweep("refused releases", tables, days=15)
-    assert [left.sha256 for left in kept_aside(raw)] == ["accepted"]
+    assert [left.sha256 for left in kept_aside(raw)] == ["accepted", "waiting"]
+
+
+def test_a_table_that_can_not_be_read_names_what_nobody_knows_so_nothing_goes(tables):
+    folder(tables.root, "adapters/named", days_old=20)
+    write(tables, "training.adapter", adapter_row("adapters/named"), "m@x")
+    (file,) = tables.folder(TABLES["training.adapter"]).rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(WarehouseError, match="a file that can't be read"):
+        names("adapters", tables, days=30)
 
 
 def test_checkpoints_of_nobody_and_leftovers_go(tables):

@@ -1,5 +1,6 @@
 """A training that is killed in Dagster's hands: the rerun of the partition goes on from its last checkpoint."""
 
+import errno
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def uninterrupted(study, *, adapters):
 def write_no_log(write):
     def failing(self, table, *, schema, **more):
         if schema.full_name == "training.log":
-            raise OSError("no log")
+            raise OSError(errno.EIO, "no log")
         return write(self, table, schema=schema, **more)
 
     return failing
