@@ -24,6 +24,7 @@ _REFUSED_TEXTS = (
     "attempt to write a readonly database",
     "unable to open database file",
     "disk I/O error",
+    "database disk image is malformed",  # a copy of one that another process was at
 )
 _UNSAID_TEXTS = ("inline_container.cc", "PytorchStreamWriter", "disk I/O error")
 """torch.save tells of a short write by a place in its source, SQLite of anything: what the system said is lost."""
@@ -68,7 +69,7 @@ def disk_error(error: BaseException, *, folder: Path) -> WarehouseError | None:
     if is_refused or any(
         text in str(link) for link in _chain(error) if _is_of_storage(link) for text in _REFUSED_TEXTS
     ):
-        reason = of_system.strerror if of_system is not None else "a database that can't be written"
+        reason = of_system.strerror if of_system is not None else "a database that can't be read or written"
         return WarehouseError(
             place, found=f"what can't be read or written ({reason})",
             expected="a folder to read and write in",

@@ -35,6 +35,7 @@ REFUSED = [
     sqlite3.OperationalError("attempt to write a readonly database"),
     sqlite3.OperationalError("unable to open database file"),
     sqlite3.OperationalError("disk I/O error"),
+    sqlite3.DatabaseError("database disk image is malformed"),
 ]
 
 
