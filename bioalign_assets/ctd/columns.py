@@ -17,10 +17,12 @@ from bioalign_assets.ctd.table_file import TableFile
 from bioalign_assets.errors import ReleaseError
 
 __all__ = [
+    "DISEASE_ID",
     "INVISIBLE",
     "FieldForm",
     "Remarks",
     "mended_names",
+    "name_forms",
     "require_form",
     "require_parts",
     "split_lists",
@@ -63,6 +65,29 @@ class FieldForm:
         """Return which texts do not have this form. Shape: (len(texts),)."""
         matches = pc.match_substring_regex(texts, rf"\A(?:{self.pattern})\z").to_numpy(zero_copy_only=False)
         return matches == self.is_refused
+
+
+DISEASE_ID = FieldForm(
+    column="DiseaseID", pattern="(?:MESH|OMIM):[A-Za-z0-9]+", expected="an identifier MESH:… or OMIM:…"
+)
+"""How every CTD report names a disease."""
+
+
+def name_forms(column: str, *, what: str) -> tuple[FieldForm, FieldForm]:
+    """Return the two forms of a column of names: there is one, and nothing in it is unseen.
+
+    :param column: CTD's name of the column
+    :param what: what the column names, such as "a disease name"
+    """
+    return (
+        FieldForm(column=column, pattern="(?s).+", expected=what),
+        FieldForm(
+            column=column,
+            pattern=f"(?s).*{INVISIBLE}.*",
+            expected=f"{what} without characters that nobody sees",
+            is_refused=True,
+        ),
+    )
 
 
 @dataclass(kw_only=True)

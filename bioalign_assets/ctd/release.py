@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.ctd.columns import (
+    DISEASE_ID,
     INVISIBLE,
     FieldForm,
     Remarks,
     mended_names,
+    name_forms,
     require_form,
     require_parts,
     split_lists,
@@ -39,13 +41,7 @@ INFERENCE_COLUMNS = {"InferenceChemicalName", "InferenceScore"}
 _SPREADSHEET = "Spreadsheets rewrite numbers and names such as MARCH1 when they open a file or save it."
 _AS_TEXT = f"{_SPREADSHEET} Import the columns as text there, and start from the original."
 _FORMS = (
-    FieldForm(column="GeneSymbol", pattern="(?s).+", expected="a gene symbol"),
-    FieldForm(
-        column="GeneSymbol",
-        pattern=f"(?s).*{INVISIBLE}.*",
-        expected="a gene symbol without characters that nobody sees",
-        is_refused=True,
-    ),
+    *name_forms("GeneSymbol", what="a gene symbol"),
     FieldForm(
         column="GeneSymbol",
         pattern=DATES,
@@ -66,16 +62,8 @@ _FORMS = (
         expected="an NCBI Gene identifier, a positive whole number",
         remedy=_SPREADSHEET,
     ),
-    FieldForm(column="DiseaseName", pattern="(?s).+", expected="a disease name"),
-    FieldForm(
-        column="DiseaseName",
-        pattern=f"(?s).*{INVISIBLE}.*",
-        expected="a disease name without characters that nobody sees",
-        is_refused=True,
-    ),
-    FieldForm(
-        column="DiseaseID", pattern="(?:MESH|OMIM):[A-Za-z0-9]+", expected="an identifier MESH:… or OMIM:…"
-    ),
+    *name_forms("DiseaseName", what="a disease name"),
+    DISEASE_ID,
 )
 _PARTS = (
     FieldForm(
