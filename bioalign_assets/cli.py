@@ -370,21 +370,40 @@ def dev(context: click.Context, *, adopt: bool) -> None:
 
 @cli.command()
 @click.option("--older-than-hours", default=_TWO_WEEKS_H, show_default=True, type=click.IntRange(min=0))
-def vacuum(older_than_hours: int) -> None:
-    """Remove table files that no version younger than two weeks needs, and checkpoints that nobody went on from."""
-    from bioalign_assets.training.checkpoints import remove_abandoned
+@click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+def vacuum(older_than_hours: int, *, dry_run: bool) -> None:
+    """Remove what nothing has needed for two weeks: old versions, adapters, models, reports, raw files, runs."""
+    from bioalign_assets.definitions import build_defs
+    from bioalign_assets.execution.instance import belonging_of, open_instance, see_that_it_belongs
+    from bioalign_assets.execution.vacuum import Place, unneeded
+    from bioalign_assets.freshness.partition_graph import PartitionGraph
 
     settings = Settings.from_environment()
-    tables = Tables(settings.warehouse)
-    removed = tables.vacuum(older_than_hours=older_than_hours)
-    for name, count in removed.items():
-        if count:
-            click.echo(f"{name}: {count} files removed")
-    click.echo(f"{sum(removed.values())} files removed in all")
-    for folder in remove_abandoned(
-        settings.warehouse / "checkpoints", older_than_s=older_than_hours * 3600.0
-    ):
-        click.echo(f"{folder}: checkpoints of a training that was not finished, removed")
+    see_that_it_belongs(settings.warehouse, study=settings.study, records=False)
+    graph = instance = None
+    if belonging_of(settings.warehouse) is not None:
+        study = load_study(settings.study)
+        graph = PartitionGraph(build_defs(settings=settings, study=study).resolve_asset_graph())
+        instance = open_instance(settings.warehouse)
+    place = Place(
+        tables=Tables(settings.warehouse), older_than_h=older_than_hours, graph=graph, instance=instance,
+        now=time.time(),
+    )  # fmt: skip
+    found = unneeded(place)
+    for kind, things in found.items():
+        if things:
+            click.echo(f"{kind}: {len(things)}, {_megabytes(sum(thing.bytes for thing in things))}")
+        for thing in things:
+            click.echo(f"  {thing.name}: {_megabytes(thing.bytes)}")
+    every = [thing for things in found.values() for thing in things]
+    for thing in [] if dry_run else every:
+        thing.remove()
+    total = _megabytes(sum(thing.bytes for thing in every))
+    click.echo(f"{total} to be freed; nothing was removed (--dry-run)" if dry_run else f"{total} freed")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 @cli.command()

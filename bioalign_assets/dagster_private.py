@@ -6,6 +6,7 @@ pyproject.toml for these names; a test goes through all of them, so that a new m
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 
@@ -48,6 +49,7 @@ __all__ = [
     "limit_pool",
     "newest_event_id",
     "partition_versions",
+    "run_files",
     "runs_with_slots",
     "unfinished_attempts",
     "unpartitioned_attempt",
@@ -155,6 +157,15 @@ def runs_with_slots(instance: dg.DagsterInstance) -> Iterator[str]:
 def free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
     """Free the slots of a run, and its places in the queues for them."""
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+
+
+def run_files(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
+    """Return the files that an instance keeps of a run alone: its events in SQLite, and what its steps printed.
+
+    ``delete_run`` leaves them behind. Instead: a ``delete_run`` that does not.
+    """
+    home = Path(instance.root_directory)
+    return [*(home / "history" / "runs").glob(f"{run_id}.db*"), *(home / "storage").glob(run_id)]
 
 
 @contextmanager

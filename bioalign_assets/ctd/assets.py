@@ -63,9 +63,8 @@ def build_assets(study: Study, *, settings: Settings) -> list[dg.AssetsDefinitio
                 description=(
                     "The last release that was fetched could go into force: it can be read, its columns are those "
                     f"of the release in force, it lost no more than {LARGEST_LOSS:.0%} of the rows, is not older, "
-                    "no "
-                    "association stands in it twice, its direct evidence is of the words that curation knows, and its "
-                    "names are told apart and are no dates."
+                    "no association stands in it twice, its direct evidence is of the words that curation knows, "
+                    "and its names are told apart and are no dates."
                 ),
             )
         ],

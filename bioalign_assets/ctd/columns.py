@@ -17,10 +17,12 @@ from bioalign_assets.ctd.table_file import TableFile
 from bioalign_assets.errors import ReleaseError
 
 __all__ = [
+    "DISEASE_ID",
     "INVISIBLE",
     "FieldForm",
     "Remarks",
     "mended_names",
+    "name_forms",
     "require_form",
     "require_parts",
     "split_lists",
@@ -31,7 +33,7 @@ INVISIBLE = (
     r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}"
     # not of these categories, but drawn as nothing all the same, or as a blank (Unicode's default ignorable ones)
     r"\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2800}\x{3164}\x{FE00}-\x{FE0F}\x{FFA0}"
-    r"\x{E0000}-\x{E0FFF}"
+    r"\x{E0000}-\x{E0FFF}\x{2065}\x{FFF0}-\x{FFF8}"
     # what a program writes where it lost a character
     r"\x{FFFD}]"
 )
@@ -63,6 +65,29 @@ class FieldForm:
         """Return which texts do not have this form. Shape: (len(texts),)."""
         matches = pc.match_substring_regex(texts, rf"\A(?:{self.pattern})\z").to_numpy(zero_copy_only=False)
         return matches == self.is_refused
+
+
+DISEASE_ID = FieldForm(
+    column="DiseaseID", pattern="(?:MESH|OMIM):[A-Za-z0-9]+", expected="an identifier MESH:… or OMIM:…"
+)
+"""How every CTD report names a disease."""
+
+
+def name_forms(column: str, *, what: str) -> tuple[FieldForm, FieldForm]:
+    """Return the two forms of a column of names: there is one, and nothing in it is unseen.
+
+    :param column: CTD's name of the column
+    :param what: what the column names, such as "a disease name"
+    """
+    return (
+        FieldForm(column=column, pattern="(?s).+", expected=what),
+        FieldForm(
+            column=column,
+            pattern=f"(?s).*{INVISIBLE}.*",
+            expected=f"{what} without characters that nobody sees",
+            is_refused=True,
+        ),
+    )
 
 
 @dataclass(kw_only=True)

@@ -6,6 +6,7 @@ may lie (browsers unpack ``.gz`` and keep the name), bytes don't.
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ _BOM = b"\xef\xbb\xbf"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _OTHERS = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"PK\x05\x06": "an empty ZIP archive",
     b"\xd0\xcf\x11\xe0": "an Excel workbook of the old form",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
     b"Rar!": "a RAR archive",
@@ -78,6 +80,11 @@ def _what_else(start: bytes, *, is_unpacked: bool) -> tuple[str, str] | None:
 
 def _what_text(text: bytes) -> tuple[str, str] | None:
     """Return what a text is that is no table, and what to do; None if it can be one."""
+    if re.match(rb"(?:\.\./)*\.git/annex/|/annex/objects/", text):
+        return (
+            "a pointer of git-annex in the place of a file",
+            "Run `git annex get` in the repository that it came from, or take the original.",
+        )
     if text.startswith(_LFS_POINTER):
         return (
             "a pointer of Git LFS in the place of a file",
@@ -90,7 +97,7 @@ def _what_text(text: bytes) -> tuple[str, str] | None:
             "a web page (HTML)",
             "CTD answers scripts with a page that asks for a human, under the status 200 of a good answer.",
         )
-    if text.startswith((b'{"', b"[{", b"[[")):
+    if re.match(rb"[{\[]\s*[\"{\[]", text):
         return "JSON", "CTD gives the same as CSV and TSV: take one of these."
     return None
 

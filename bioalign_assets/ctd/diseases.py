@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.ctd.columns import (
+    DISEASE_ID,
     INVISIBLE,
     FieldForm,
     Remarks,
     mended_names,
+    name_forms,
     require_form,
     require_parts,
     split_lists,
@@ -26,16 +28,9 @@ from bioalign_assets.warehouse.schemas import TABLES
 __all__ = ["Vocabulary", "read_diseases"]
 
 _SCHEMA = TABLES["ctd.diseases"]
-_IDENTIFIER = "(?:MESH|OMIM):[A-Za-z0-9]+"
 _FORMS = (
-    FieldForm(column="DiseaseID", pattern=_IDENTIFIER, expected="an identifier MESH:… or OMIM:…"),
-    FieldForm(column="DiseaseName", pattern="(?s).+", expected="a disease name"),
-    FieldForm(
-        column="DiseaseName",
-        pattern=f"(?s).*{INVISIBLE}.*",
-        expected="a disease name without characters that nobody sees",
-        is_refused=True,
-    ),
+    DISEASE_ID,
+    *name_forms("DiseaseName", what="a disease name"),
 )
 _PARTS = (
     FieldForm(
@@ -45,7 +40,7 @@ _PARTS = (
     ),
     FieldForm(
         column="ParentIDs",
-        pattern=_IDENTIFIER,
+        pattern=DISEASE_ID.pattern,
         expected="identifiers MESH:… or OMIM:…, separated by '|', or nothing",
     ),
     FieldForm(
@@ -55,7 +50,8 @@ _PARTS = (
     ),
     FieldForm(
         column="SlimMappings",
-        pattern=r"[^\p{C}]+",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        is_refused=True,
         expected="names of disease classes, separated by '|', or nothing",
     ),
 )
@@ -114,6 +110,10 @@ def _typed(
         column: split_lists(fields[column], column=column, rows=rows, remarks=remarks)
         for column in _LISTS.values()
     }
+    classes = lists["SlimMappings"]
+    parents = pc.list_parent_indices(classes).to_numpy()
+    names = mended_names(classes.flatten(), column="SlimMappings", rows=rows[parents], remarks=remarks)
+    lists["SlimMappings"] = pa.ListArray.from_arrays(classes.offsets, names)
     for form in _PARTS:
         require_parts(lists[form.column], form=form, rows=rows, table=table)
     columns = {

@@ -15,7 +15,7 @@ from bioalign_assets.errors import BioAlignError, WarehouseError
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
-__all__ = ["PreviousRelease", "created_at", "previous_release"]
+__all__ = ["PreviousRelease", "created_at", "previous_release", "raw_file_before"]
 
 _ASSOCIATIONS, _RELEASE = TABLES["ctd.associations"], TABLES["ctd.release"]
 
@@ -41,31 +41,44 @@ def previous_release(tables: Tables, *, raw: Path) -> PreviousRelease | None:
     :return: None if there was only one so far
     :raises WarehouseError: if its rows and its raw file are both gone
     """
-    commits = [commit for commit in tables.commits(_ASSOCIATIONS) if commit.get("data_version")]
-    before = next(
-        (commit for commit in commits if commit["data_version"] != commits[0]["data_version"]), None
-    )
+    before = _commit_before(tables)
     if before is None:
         return None
-    content = str(before["data_version"])
+    content, version = before
     try:
-        rows = tables.read(_ASSOCIATIONS, version=int(str(before["version"])))
+        rows = tables.read(_ASSOCIATIONS, version=version)
     except WarehouseError:
-        again = _from_raw_file(content, raw=raw)
-        if again is None:
+        file = raw_file_of(content, raw=raw)
+        if file is None:
             raise
-        rows = again
+        rows = read_associations(file).associations
     return PreviousRelease(associations=rows, content_sha256=content)
 
 
-def _from_raw_file(content_sha256: str, *, raw: Path) -> pa.Table | None:
+def raw_file_before(tables: Tables, *, raw: Path) -> Path | None:
+    """Return the raw file of the release before the one in force; None if there was none, or it is gone."""
+    before = _commit_before(tables)
+    return None if before is None else raw_file_of(before[0], raw=raw)
+
+
+def _commit_before(tables: Tables) -> tuple[str, int] | None:
+    """Return the content hash of the release before the one in force, and the newest version that had it."""
+    commits = [commit for commit in tables.commits(_ASSOCIATIONS) if commit.get("data_version")]
+    for commit in commits:
+        if commit["data_version"] != commits[0]["data_version"]:
+            return str(commit["data_version"]), int(str(commit["version"]))
+    return None
+
+
+def raw_file_of(content_sha256: str, *, raw: Path) -> Path | None:
+    """Return the raw file with these associations, which is known by reading it; None if there is none."""
     for file in sorted(raw.glob("*/*")):
         try:
             release = read_associations(file)
         except BioAlignError:
             continue
         if release.content_sha256 == content_sha256:
-            return release.associations
+            return file
     return None
 
 

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioalign_assets.ctd.columns import (
+    DISEASE_ID,
     INVISIBLE,
     FieldForm,
     Remarks,
     mended_names,
+    name_forms,
     require_form,
     require_parts,
     split_lists,
@@ -39,13 +41,7 @@ INFERENCE_COLUMNS = {"InferenceChemicalName", "InferenceScore"}
 _SPREADSHEET = "Spreadsheets rewrite numbers and names such as MARCH1 when they open a file or save it."
 _AS_TEXT = f"{_SPREADSHEET} Import the columns as text there, and start from the original."
 _FORMS = (
-    FieldForm(column="GeneSymbol", pattern="(?s).+", expected="a gene symbol"),
-    FieldForm(
-        column="GeneSymbol",
-        pattern=f"(?s).*{INVISIBLE}.*",
-        expected="a gene symbol without characters that nobody sees",
-        is_refused=True,
-    ),
+    *name_forms("GeneSymbol", what="a gene symbol"),
     FieldForm(
         column="GeneSymbol",
         pattern=DATES,
@@ -66,21 +62,14 @@ _FORMS = (
         expected="an NCBI Gene identifier, a positive whole number",
         remedy=_SPREADSHEET,
     ),
-    FieldForm(column="DiseaseName", pattern="(?s).+", expected="a disease name"),
-    FieldForm(
-        column="DiseaseName",
-        pattern=f"(?s).*{INVISIBLE}.*",
-        expected="a disease name without characters that nobody sees",
-        is_refused=True,
-    ),
-    FieldForm(
-        column="DiseaseID", pattern="(?:MESH|OMIM):[A-Za-z0-9]+", expected="an identifier MESH:… or OMIM:…"
-    ),
+    *name_forms("DiseaseName", what="a disease name"),
+    DISEASE_ID,
 )
 _PARTS = (
     FieldForm(
         column="DirectEvidence",
-        pattern=r"[^\p{C}]+",
+        pattern=f"(?s).*{INVISIBLE}.*",
+        is_refused=True,
         expected=f"{' or '.join(DIRECT_EVIDENCE)}, separated by '|'",
     ),
     FieldForm(
@@ -221,10 +210,8 @@ def _typed(
 
 
 def _note_unknown_evidence(lists: pa.Array, *, rows: npt.NDArray[np.int64], remarks: Remarks) -> None:
+    """Note rows with other words, all under one sentence: the gate names the words with their share."""
     words = lists.flatten()
     is_unknown = ~pc.is_in(words, value_set=pa.array(DIRECT_EVIDENCE)).to_numpy(zero_copy_only=False)
-    if is_unknown.any():
-        parents = rows[pc.list_parent_indices(lists).to_numpy()]
-        for word in pc.unique(words.filter(pa.array(is_unknown))).to_pylist():
-            of_word = pc.equal(words, word).to_numpy(zero_copy_only=False)
-            remarks.note(f"Direct evidence {word[:60]!r}, which makes no positive", parents[of_word])
+    parents = pc.list_parent_indices(lists).to_numpy()
+    remarks.note("Words of direct evidence that make no positive", rows[parents[is_unknown]])

@@ -170,6 +170,7 @@ def keep(raw: RawFile, *, into: Path) -> RawFile:
     for _ in range(2):
         for before in sorted(kept.iterdir()) if kept.is_dir() else []:
             if before.is_file() and file_sha256(before) == raw.sha256:
+                os.utime(kept)  # by its age it would go, and the row that names it is not written yet
                 return replace(raw, path=before)
         if kept.exists():  # damaged since it was kept
             shutil.rmtree(kept, ignore_errors=True)

@@ -28,7 +28,7 @@ _UNFINISHED = re.compile(
 _MEANT = re.compile(r"ctd|\.(?:csv|tsv|txt|tab|gz|zip|xlsx?|ods|xml|json)\b", re.IGNORECASE)
 _MOST_NAMED = 5
 _HOST = re.compile(r"(?:[\w.%~-]+|\[[0-9A-Fa-f:.%]+\])(?::\d*)?")
-_IN_NO_URL = re.compile(r"//[^/]*@")  # a URL whose colon was forgotten
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 
 
 def public_source(source: str) -> str:
@@ -39,19 +39,37 @@ def public_source(source: str) -> str:
 
     :param source: as a person gave it; also one that is no source
     """
-    scheme, mark, rest = source.strip().partition("://")
-    if not mark:
-        return _IN_NO_URL.sub("//…@", source.strip())
+    source = source.strip()
+    found = _URL.fullmatch(source)
+    if found is None:
+        return source if _is_path(source) else _hidden(source)
+    scheme, rest = found["scheme"], found["rest"]
     if scheme.lower() == "file":
-        return source.strip()
-    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+        return source if rest.startswith("/") or "@" not in rest else f"{scheme}://…"
+    place = re.split(r"[?#;&]|%3f", rest, maxsplit=1, flags=re.IGNORECASE)[0]  # a query, also a misspelt one
     network, slash, path = place.partition("/")
     host = network.rpartition("@")[2]
-    # a password with a slash or a question mark in it ends the host too early
-    is_torn = "@" not in network and ":" in network and "@" in rest
+    # a password or token with a slash or a question mark in it ends the host too early
+    is_torn = "@" not in network and "@" in rest and not path.startswith("@")
     if is_torn or not _HOST.fullmatch(host) or "://" in path:
         return f"{scheme}://…"
     return f"{scheme}://{host}{slash}{path}"
+
+
+def _is_path(source: str) -> bool:
+    """Return whether a source names something on this machine, or looks like nothing but a path."""
+    try:
+        is_there = Path(source).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        is_there = False
+    return is_there or not re.search(r"[?@]|https?:", source, re.IGNORECASE)
+
+
+def _hidden(source: str) -> str:
+    """Return what can be shown of an address that is none: nothing before the last @, or after a question mark."""
+    plain = source.partition("?")[0]
+    before, mark, after = plain.rpartition("@")
+    return f"…@{after}" if mark and before else plain
 
 
 def form_of(source: str, *, kind: ReportKind) -> tuple[Literal["demo", "url", "path"], str]:
@@ -108,9 +126,13 @@ def passed_over(source: str, *, kind: ReportKind) -> str:
     :param source: as for ``local_file``; anything else passes nothing over
     """
     folder = Path(source).expanduser()
-    if not folder.is_dir():
-        return ""
-    meant = {path: why for path, why in _looked_at(folder, kind=kind)[1].items() if _MEANT.search(path.name)}
+    try:
+        if not folder.is_dir():
+            return ""
+        others = _looked_at(folder, kind=kind)[1]
+    except OSError as problem:  # something was removed meanwhile
+        raise unreadable(source, problem=problem, kind=kind) from problem
+    meant = {path: why for path, why in others.items() if _MEANT.search(path.name)}
     return f"Passed over in {folder}: {_listed(meant)}." if meant else ""
 
 

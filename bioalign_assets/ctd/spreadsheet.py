@@ -1,7 +1,8 @@
 """What spreadsheets make of gene symbols: SEPT2 becomes ``2-Sep``, the RIKEN clone 2310009E19 ``2.31E+19``.
 
 Which form a date gets depends on the program, on its language and on what a person does with the column later. So
-the forms are told by what no gene's symbol looks like, in all languages that spreadsheets are sold in. (Ziemann,
+the forms are told by what no gene's symbol looks like, in the languages of ``_MONTHS`` and in Chinese, Japanese and
+Korean. (Ziemann,
 Eren & El-Osta 2016, doi:10.1186/s13059-016-1044-7, found such symbols in a fifth of the papers they looked at.)
 """
 
@@ -44,15 +45,24 @@ _WORD = rf"{_MONTH}\p{{L}}{{0,9}}\.?"  # written out, or in a case of its langua
 _WEEKDAY = r"(?:\p{L}{2,12}\.?,? )?"
 _DAY = "[0-9]{1,2}(?:st|nd|rd|th|º|er)?"
 _TITLED = f"(?:{'|'.join(month.capitalize() for month in _MONTHS)})"
+_ENGLISH = "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec"
+_IN_ENGLISH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
+_TIME = r"(?:,? [0-9]{1,2}:[0-9]{2}.*)?"
+# those after which worms have no genes with a number of two digits: they have avr-15 and set-24
+_NO_GENES = (
+    r"mrz|mär|okt|dez|déc|août|janv|févr|fév|juil|abr|ene|giu|lug|ott|fev|mrt|maj|des|wrz|paź|sty|lut|kwi|cze|sie"
+    r"|gru|szept"
+)  # fmt: skip
 
 DATES = "|".join(
     (
         # 2-Sep, 2. September 2024, 02/sept./24, 2 de septiembre
-        rf"(?i:{_WEEKDAY}{_DAY}\.?[-/. ]{{1,2}}(?:de )?{_WORD}(?:[-/., ]{{1,2}}(?:de )?[0-9]{{2,4}})?)",
+        rf"(?i:{_WEEKDAY}{_DAY}\.?[-/. ]{{1,2}}(?:de )?{_WORD}(?:[-/., ]{{1,2}}(?:de )?[0-9]{{2,4}})?(?: г\.)?{_TIME})",
+        rf"(?i:[0-9]{{4}}[-/. ]{{1,2}}{_WORD}[-/. ]{{1,2}}{_DAY})",  # 2024-Sep-02
         rf"(?i:[0-9]{{1,2}}{_MONTH}[0-9]{{4}}|[0-9]{{1,2}}{_MONTH}[0-9]{{2}}(?::.*)?)",  # 02SEP2024
         # Sep-02, SEP-2024, Sep. 2, Sep '24, sept.-02: worms have genes SEP-1 and SET-2, but none with a zero in front
         rf"(?i:{_WEEKDAY}{_MONTH}\p{{L}}{{0,9}}(?:-0[0-9]|-[0-9]{{4}}|\.-[0-9]{{1,4}}|\.?(?: |/| ?'|’)[0-9]{{1,4}}))",
-        rf"{_TITLED}-[0-9]{{1,2}}",
+        rf"{_TITLED}-[0-9]{{2}}|(?:{_IN_ENGLISH})-[0-9]",
         rf"(?i:{_WEEKDAY}{_WORD}[-/. ]{{1,2}}{_DAY},?[-/ ]{{1,2}}[0-9]{{2,4}})",
         r"[0-9]{4}[-/.][0-9]{1,2}(?:[-/.][0-9]{1,2}(?:[ T].*)?)?",  # 2024-09-02, with or without a time
         r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{2}|[0-9]{4})(?: .*)?",  # 9/2/2024, 02.09.24
@@ -65,10 +75,10 @@ DATES = "|".join(
 
 NUMBERS = (
     r"[-+]?[0-9][0-9., ]*"  # 45537, the number that a spreadsheet keeps for a date
-    r"|(?i:[-+]?[0-9]+[.,][0-9]+E[-+]?[0-9]+|[-+]?[0-9]+E[-+][0-9]+)"  # 2.31E+19
-    r"|#(?:N/A|NAME\?|REF!|VALUE!|NUM!|NULL!|DIV/0!)|#{3,}"
+    r"|(?i:[-+]?[0-9][0-9.,]*[.,][0-9]+E[-+]?[0-9]+|[-+]?[0-9][0-9.,]*E[-+][0-9]+|[0-9]E[0-9]{2,3})"  # 2.31E+19
+    r"|#\S*[!?]|#N/?[A-Z]+|#{3,}"  # #NAME?, #WERT!, #NV
 )
 """Regular expression (RE2) of symbols that are numbers, or what a spreadsheet writes where it has none."""
 
-POSSIBLE_DATES = r"(?i:(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)-[1-9][0-9]?)"
+POSSIBLE_DATES = rf"(?i:(?:{_ENGLISH})-[1-9][0-9]?|(?:{_NO_GENES})[-.][0-9]{{2}})"
 """Regular expression (RE2) of symbols that are a date, or a gene of a worm: SEP-1, JUN-1."""

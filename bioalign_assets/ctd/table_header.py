@@ -70,7 +70,7 @@ def read_header(path: Path, *, kind: ReportKind) -> Header:
             if len(above) == 1:
                 line = line.removeprefix("\ufeff")
             comment = _content(line).lstrip("# \t")
-            names = _names(line, comment=comment, is_below_fields=before == _FIELDS, kind=kind)
+            names = _names(line, is_below_fields=before == _FIELDS, kind=kind)
             if names is None:
                 before = comment
                 if comment.startswith(_CREATED):
@@ -103,17 +103,17 @@ def _content(line: str) -> str:
     return line.strip().rstrip(",\t")
 
 
-def _names(line: str, *, comment: str, is_below_fields: bool, kind: ReportKind) -> str | None:
+def _names(line: str, *, is_below_fields: bool, kind: ReportKind) -> str | None:
     """Return the part of a line that holds the names of the columns; None if it is another line of the block.
 
-    :param comment: what stands there without the ``#``
     :param is_below_fields: the line above says that they follow
     """
     if is_below_fields:
         return line.lstrip("# \t")
     if _content(line) and not line.lstrip().startswith("#"):
         return line
-    inline = comment.removeprefix(_FIELDS).lstrip()
+    # of the line as it stands: a spreadsheet pads names and rows with as many delimiters
+    inline = line.lstrip("# \t").removeprefix(_FIELDS).lstrip()
     return inline if set(kind.columns) <= set(_split(inline)) else None
 
 

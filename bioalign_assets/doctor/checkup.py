@@ -10,6 +10,7 @@ from bioalign_assets.models.fetching import cache_folder, free_disk
 from bioalign_assets.models.needs import gigabytes
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
+from bioalign_assets.warehouse.atomic import size_of
 from bioalign_assets.warehouse.disk import why_not_written
 
 __all__ = ["Checkup", "check_up"]
@@ -76,7 +77,9 @@ def _warehouse_disk(needs: tuple[ModelNeeds, ...], *, warehouse: Path) -> Line:
             what=what, found=f"{warehouse} can't be written ({refused})", state="missing",
             mend="Name a folder that can be written in BIOALIGN_WAREHOUSE, or free some of its disk.",
         )  # fmt: skip
-    made = sum(path.stat().st_size for path in warehouse.rglob("*") if path.is_file())
+    # of what is there, that alone which the study would make: old versions and raw files make no room
+    made = sum(size_of(warehouse / name) for name in ("adapters", "checkpoints", "tables/inference"))
+    made = min(made, sum(model.disk_bytes or 0 for model in needs))
     needed = max(_LEAST_DISK, _TABLES + sum(model.disk_bytes or 0 for model in needs) - made)
     free = free_disk(warehouse)
     found = f"{gigabytes(free)} free in {warehouse}"

@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX, remove_leftovers
+from bioalign_assets.warehouse.locks import is_held
 
 __all__ = [
     "FORGET_AFTER_S",
@@ -94,10 +95,10 @@ def runs_held(folder: Path) -> set[str]:
 def life(folder: Path, run: str) -> Life:
     """Return what the locks tell of a run now; a run without a living process stays so."""
     of_run = _marks(folder, run=run, part=Part.RUN)
-    if any(_is_held(path) for path in of_run):
+    if any(is_held(path) for path in of_run):
         return Life.LIVING
     of_steps = _marks(folder, run=run, part=Part.STEP)  # looked for last: who is gone starts no more of them
-    if any(_is_held(path) for path in of_steps):
+    if any(is_held(path) for path in of_steps):
         return Life.ORPHANED if of_run else Life.LIVING
     return Life.GONE if of_run or of_steps else Life.UNMARKED
 
@@ -156,17 +157,3 @@ def _run_of(path: Path) -> str:
 
 def _marks(folder: Path, *, run: str, part: Part) -> list[Path]:
     return [path for path in folder.glob(f"{run}.{part}.*") if not path.name.endswith(PARTIAL_SUFFIX)]
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:  # its holder has let go, or another process has mended the run
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look don't see each other
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -17,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.forkserver import ensure_running
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import dagster as dg
@@ -165,6 +167,7 @@ def _begin(workplace: Workplace, is_alone: bool) -> None:  # noqa: FBT001 - a po
     """Make a process one that executes runs."""
     global _here  # noqa: PLW0603 - a process is one such place
     end_with_parent()
+    sys.unraisablehook = _unraisable
     # Ctrl-C is for the caller, which then ends this process, and with it what Dagster started here
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -182,8 +185,16 @@ def _begin(workplace: Workplace, is_alone: bool) -> None:  # noqa: FBT001 - a po
         )
     except BioAlignError as error:
         _here = error
-    except OSError as error:
+    except Exception as error:
         _here = disk_error(error, folder=workplace.settings.warehouse)
+        if _here is None:
+            raise
+
+
+def _unraisable(found: Any) -> None:
+    """Say nothing of a request to end that comes while a library clears up: Python prints a traceback of it."""
+    if not isinstance(found.exc_value, dg.DagsterExecutionInterruptedError | KeyboardInterrupt):
+        sys.__unraisablehook__(found)
 
 
 def _execute(planned: PlannedRun) -> str:
@@ -200,12 +211,17 @@ def _execute(planned: PlannedRun) -> str:
     except RuntimeError as error:
         if "Query interrupted" in str(error):  # DuckDB's word for the same
             os._exit(1)
-        raise _unforeseen(planned, error) from None
+        raise _told(planned, error) from None
     except Exception as error:  # noqa: BLE001 - of a library, of a card, or ours: it ends this run and no other
-        raise _unforeseen(planned, error) from None  # not every exception survives the way between processes
+        raise _told(planned, error) from None  # not every exception survives the way between processes
 
 
-def _unforeseen(planned: PlannedRun, error: Exception) -> BioAlignError:
+def _told(planned: PlannedRun, error: Exception) -> BioAlignError:
+    """Return what to tell of an error outside of the steps, as where a run is put on record."""
+    if isinstance(_here, InThisProcess):
+        of_disk = disk_error(error, folder=Path(_here.instance.root_directory))
+        if of_disk is not None:
+            return of_disk
     traceback.print_exc()
     return BioAlignError(
         planned.title,

@@ -164,7 +164,8 @@ def _loading(handed: Handed) -> str:
             "hub is asked. PEFT takes the base's path from where Python runs: in this folder "
             '`AutoPeftModelForCausalLM.from_pretrained(".")` does, and from anywhere\n\n'
             "```python\nfrom peft import PeftModel\n\n"
-            'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("FOLDER/base"), "FOLDER")\n```'
+            'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("FOLDER/base"'
+            f'{more}), "FOLDER")\n```'
         )
     elif not handed.merged:
         told.append(

@@ -26,8 +26,11 @@ def stale_figures(variant: Variant, *, study: Study, assets: Any, warehouse: Pat
     history = History(graph)
     with instance_to_read(warehouse) as instance:
         history.read(instance=instance)
-    settings = present_settings(study)
+    settings, dataset = present_settings(study), study.training_dataset(variant)
     nodes = [
+        # the card tells the release in force: the adapter may have been trained on an earlier one
+        AssetPartition("ctd.associations", None),
+        *([AssetPartition("curation.pairs", dataset)] if dataset is not None else []),
         *(AssetPartition(asset, variant.key) for asset in _OF_VARIANT),
         AssetPartition("report.leaderboard", None),
     ]

@@ -4,9 +4,10 @@ transformers reads such a file anew each time, which takes a 7B model minutes, a
 neither may depend on when a step runs. What is unpacked is a plain model, which everything else then runs.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def unpacked(path: Path, *, sha256: str, what: str, warehouse: Path) -> Path:
     """
     folder = warehouse / "models" / sha256
     if folder.is_dir():
+        with suppress(OSError):  # by its age it would go, and the row that names it is not written yet
+            os.utime(folder)
         return folder
     lock = FileLock(folder.with_name(f".{sha256}.lock"))
     try:
@@ -212,6 +215,6 @@ def _unreadable(what: str, *, found: str) -> ModelError:
 def _no_room(folder: Path, *, what: str, needed: int, found: str) -> ModelError:
     return model_error(
         what, found=found, expected=f"{gigabytes(needed)} to unpack it into {folder.parent}",
-        remedy="Free that much (bioalign vacuum removes old table files and abandoned checkpoints) or name a warehouse "
+        remedy="Free that much (bioalign vacuum removes what nothing needs any more) or name a warehouse "
         "on a larger disk. Nothing was kept of it.",
     )  # fmt: skip

@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,15 +20,18 @@ from filelock import FileLock, Timeout
 
 from bioalign_assets.errors import ModelError
 from bioalign_assets.training.provenance import AdapterProvenance
-from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX, remove_leftovers, written_aside
+from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX, remove, remove_leftovers, size_of, written_aside
 from bioalign_assets.warehouse.hashing import file_sha256
+from bioalign_assets.warehouse.locks import is_held
 
 __all__ = [
     "Checkpoint",
     "Checkpoints",
+    "abandoned",
     "held_checkpoints",
-    "remove_abandoned",
     "remove_checkpoints",
+    "remove_lock",
+    "stale_locks",
     "training_key",
 ]
 
@@ -82,7 +84,7 @@ class Checkpoints:
     @property
     def bytes(self) -> int:
         """How much they take on the disk."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return size_of(self.folder)
 
     def newest(self) -> Checkpoint | None:
         """Return the newest whole checkpoint, or None; torn ones that are newer are removed."""
@@ -166,6 +168,42 @@ def held_checkpoints(
         lock.release()
 
 
+def abandoned(root: Path, *, older_than_s: float, now: float | None = None) -> list[Path]:
+    """Return the folders of trainings that nobody went on with (:func:`remove_checkpoints` removes them).
+
+    :param root: folder of all checkpoints
+    :param older_than_s: seconds since the last change of anything in a training's folder
+    :param now: seconds since 1970; the clock's by default
+    """
+    now = time.time() if now is None else now
+    found = []
+    for folder in sorted(
+        path for path in root.glob("*") if path.is_dir() and PARTIAL_SUFFIX not in path.name
+    ):
+        with suppress(FileNotFoundError):  # a process is at it
+            if now - _last_change(folder) > older_than_s and not is_held(root / f"{folder.name}.lock"):
+                found.append(folder)
+    return found
+
+
+def stale_locks(root: Path, *, older_than_s: float, now: float | None = None) -> list[Path]:
+    """Return the lock files of trainings that are over (:func:`remove_lock` removes them)."""
+    now = time.time() if now is None else now
+    return [
+        lock
+        for lock in sorted(root.glob("*.lock"))
+        if not (root / lock.stem).exists() and now - lock.stat().st_mtime > older_than_s
+    ]
+
+
+def remove_lock(lock: Path) -> None:
+    """Remove the lock file of a training that is over."""
+    with suppress(Timeout), FileLock(lock, thread_local=False).acquire(timeout=0):
+        # held, so that no process works under a name that is being taken away
+        if not lock.with_suffix("").exists():
+            lock.unlink(missing_ok=True)
+
+
 def remove_checkpoints(root: Path, *, key: str) -> None:
     """Remove all checkpoints of a training: its adapter is published and its rows are written.
 
@@ -173,50 +211,11 @@ def remove_checkpoints(root: Path, *, key: str) -> None:
 
     :param root: folder of all checkpoints
     """
-    _remove_unless_held(root / key)
-
-
-def remove_abandoned(root: Path, *, older_than_s: float) -> list[Path]:
-    """Remove the checkpoints of trainings that nobody went on with; return their folders.
-
-    :param root: folder of all checkpoints
-    :param older_than_s: seconds since the last change of anything in a training's folder
-    """
-    removed = []
-    now = time.time()
-    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
-        if PARTIAL_SUFFIX in folder.name:
-            continue
-        try:
-            last_change = _last_change(folder)
-        except FileNotFoundError:  # a process is at it
-            continue
-        if now - last_change <= older_than_s:
-            continue
-        if _remove_unless_held(folder):
-            removed.append(folder)
-    remove_leftovers(root)
-    for lock in root.glob("*.lock"):
-        if (root / lock.stem).exists() or now - lock.stat().st_mtime <= older_than_s:
-            continue
-        with suppress(Timeout), FileLock(lock, thread_local=False).acquire(timeout=0):
-            # held, so that no process works under a name that is being taken away
-            if not (root / lock.stem).exists():
-                lock.unlink(missing_ok=True)
-    return removed
-
-
-def _remove_unless_held(folder: Path) -> bool:
-    """Remove a training's folder unless a process is at it; return whether it was removed."""
-    try:
-        with FileLock(folder.with_name(f"{folder.name}.lock"), thread_local=False).acquire(timeout=0):
-            # renamed first: a removal that is cut short leaves nothing that could be gone on from
-            aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}{PARTIAL_SUFFIX}")
-            folder.rename(aside)
-            shutil.rmtree(aside)
-    except (Timeout, FileNotFoundError):  # gone already: another process has finished the same
-        return False
-    return True
+    with (
+        suppress(Timeout, FileNotFoundError),
+        FileLock(root / f"{key}.lock", thread_local=False).acquire(timeout=0),
+    ):
+        remove(root / key)
 
 
 def _seal_of(folder: Path) -> dict[str, Any] | None:

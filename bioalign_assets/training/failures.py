@@ -144,7 +144,7 @@ def _too_full(folder: Path, *, needed: int, name: str, found: str) -> ModelError
         found=found,
         expected=f"{needed / 1e6:,.1f} MB for its checkpoints and the adapter",
         remedy=(
-            "Free as much there (bioalign vacuum removes old table files and abandoned checkpoints) and run it "
+            "Free as much there (bioalign vacuum removes what nothing needs any more) and run it "
             "again: it goes on from its last checkpoint."
         ),
     )

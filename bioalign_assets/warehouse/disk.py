@@ -24,9 +24,12 @@ _REFUSED_TEXTS = (
     "attempt to write a readonly database",
     "unable to open database file",
     "disk I/O error",
+    "database disk image is malformed",  # a copy of one that another process was at
 )
 _UNSAID_TEXTS = ("inline_container.cc", "PytorchStreamWriter", "disk I/O error")
 """torch.save tells of a short write by a place in its source, SQLite of anything: what the system said is lost."""
+_STORAGE = ("sqlite3", "sqlalchemy", "pyarrow", "duckdb", "_duckdb", "safetensors", "torch", "_internal")
+"""Modules whose errors have others' words in them; the last is that of Delta's own."""
 _PROBE = 1 << 20
 
 
@@ -38,7 +41,7 @@ def is_disk_full(error: BaseException, *, folder: Path, needed: int) -> bool:
     """
     return any(
         (isinstance(link, OSError) and link.errno in _FULL)
-        or any(text in str(link) for text in _FULL_TEXTS)
+        or (_is_of_storage(link) and any(text in str(link) for text in _FULL_TEXTS))
         or (
             any(text in str(link) for text in _UNSAID_TEXTS)
             and shutil.disk_usage(existing_parent(folder)).free < needed
@@ -54,7 +57,6 @@ def disk_error(error: BaseException, *, folder: Path) -> WarehouseError | None:
     """
     there = existing_parent(folder)
     of_system = next((link for link in _chain(error) if isinstance(link, OSError)), None)
-    is_cause = of_system is not None and of_system in _chain(error, causes_only=True)
     place = str((of_system.filename if of_system is not None else None) or folder)
     if is_disk_full(error, folder=folder, needed=_PROBE):
         free = shutil.disk_usage(there).free
@@ -64,15 +66,18 @@ def disk_error(error: BaseException, *, folder: Path) -> WarehouseError | None:
             "BIOALIGN_WAREHOUSE. What is finished is kept; run it again to go on.",
         )  # fmt: skip
     is_refused = of_system is not None and of_system.errno in _REFUSED
-    if is_refused or any(text in str(link) for link in _chain(error) for text in _REFUSED_TEXTS):
-        reason = of_system.strerror if of_system is not None else "a database that can't be written"
+    if is_refused or any(
+        text in str(link) for link in _chain(error) if _is_of_storage(link) for text in _REFUSED_TEXTS
+    ):
+        reason = of_system.strerror if of_system is not None else "a database that can't be read or written"
         return WarehouseError(
             place, found=f"what can't be read or written ({reason})",
             expected="a folder to read and write in",
             remedy="Give yourself the right to, or name another folder in BIOALIGN_WAREHOUSE. Of a warehouse that can "
             "only be read, bioalign status, leaderboard, report, sql and export do without.",
         )  # fmt: skip
-    if of_system is None or not is_cause:
+    # what a network says is none of a disk's, and an error without a number is a library's own
+    if of_system is None or of_system.errno is None or isinstance(of_system, ConnectionError | TimeoutError):
         return None
     return WarehouseError(
         place, found=f"{of_system.strerror or of_system} ({type(of_system).__name__})",
@@ -104,14 +109,23 @@ def existing_parent(folder: Path) -> Path:
     return there
 
 
-def _chain(error: BaseException, *, causes_only: bool = False) -> Iterator[BaseException]:
+def _is_of_storage(error: BaseException) -> bool:
+    """Return whether an error came from what stores things: their words are read, not those of anything else."""
+    return isinstance(error, OSError | RuntimeError) or type(error).__module__.split(".")[0] in _STORAGE
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and those that it came of.
 
-    :param causes_only: leave out what was only being handled when it was raised
+    What was only being handled when an error of ours was raised is not its cause; libraries that store things raise so.
     """
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:  # chains of contexts can have circles
         yield link
         seen.add(id(link))
-        link = link.__cause__ or (None if causes_only else link.__context__)
+        is_ours = isinstance(
+            link, ArithmeticError | AttributeError | LookupError | NameError | TypeError | ValueError
+        )
+        context = None if link.__suppress_context__ or is_ours else link.__context__
+        link = link.__cause__ or context

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from bioalign_assets.errors import WarehouseError
 
-__all__ = ["WAIT_S", "HeldError", "locked"]
+__all__ = ["WAIT_S", "HeldError", "is_held", "locked"]
 
 WAIT_S = 60.0
 """What is done under such a lock takes seconds, also where a dozen processes wait for it."""
@@ -52,6 +52,23 @@ def locked(path: Path, *, subject: str, wait_s: float | None = None) -> Iterator
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock on a file, without taking it."""
+    import fcntl  # here: it is not on Windows, where the command line must start to say so
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # its holder has let go, or another process has mended the run
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look don't see each other
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _this_process() -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -264,19 +265,55 @@ class Tables:
                 return delta
         return None
 
-    def vacuum(self, *, older_than_hours: int) -> dict[str, int]:
-        """Remove files that no version younger than ``older_than_hours`` needs; return how many a table.
+    def unneeded_files(self, schema: TableSchema, *, older_than_hours: int) -> list[Path]:
+        """Return the files of a table that no version younger than ``older_than_hours`` needs.
 
         From a day on this includes what killed writers left; below, it might be at work still and stays.
         """
+        folder = self.folder(schema)
+        try:
+            found = _vacuumed(DeltaTable(folder), older_than_hours=older_than_hours, dry_run=True)
+        except TableNotFoundError:
+            return []
+        # the log tells those that an earlier vacuum removed once more
+        return [folder / path for path in found if (folder / path).is_file()]
+
+    def named(self, schema: TableSchema, *, column: str, older_than_hours: int) -> set[str]:
+        """Return the values of a column over all versions of a table but those that are older than so many hours.
+
+        :raises WarehouseError: if a file can't be read: what it names is needed as much as the rest
+        """
+        gone = set(self.unneeded_files(schema, older_than_hours=older_than_hours))
+        values: set[str] = set()
+        for file in set(self.folder(schema).rglob("*.parquet")) - gone:
+            try:
+                if column in pq.read_schema(file).names:  # a file of an older BioAlign may lack it
+                    values.update(filter(None, pq.read_table(file, columns=[column])[column].to_pylist()))
+            except FileNotFoundError:  # a vacuum beside this one was quicker
+                continue
+            except (pa.ArrowException, OSError) as error:
+                raise WarehouseError(
+                    str(file), found=f"a file that can't be read ({str(error).splitlines()[0]})",
+                    expected="the rows of a table, which say what is still needed",
+                    remedy=f"Nothing is removed. Materialise {schema.full_name} again, or move the file away.",
+                ) from error  # fmt: skip
+        return values
+
+    def vacuum(self, *, older_than_hours: int, only: TableSchema | None = None) -> dict[str, int]:
+        """Remove the :meth:`unneeded_files` of all tables, or of one; return how many a table."""
         removed = {}
-        for schema in TABLES.values():
-            gone = self.create(schema).vacuum(
-                retention_hours=older_than_hours, dry_run=False, enforce_retention_duration=False,
-                full=older_than_hours >= _FULL_VACUUM_HOURS,
-            )  # fmt: skip
+        for schema in TABLES.values() if only is None else [only]:
+            gone = _vacuumed(self.create(schema), older_than_hours=older_than_hours, dry_run=False)
             removed[schema.full_name] = len(gone)
         return removed
+
+
+def _vacuumed(delta: DeltaTable, *, older_than_hours: int, dry_run: bool) -> list[str]:
+    gone: list[str] = delta.vacuum(
+        retention_hours=older_than_hours, dry_run=dry_run, enforce_retention_duration=False,
+        full=older_than_hours >= _FULL_VACUUM_HOURS,
+    )  # fmt: skip
+    return gone
 
 
 def sql_text(value: str) -> str:

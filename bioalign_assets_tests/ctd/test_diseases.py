@@ -51,6 +51,7 @@ def test_columns_that_nobody_reads_may_be_missing(tmp_path):
         (4, "D000001", "line 12: found the ParentIDs"),
         (5, "C1, C2", "line 12: found the TreeNumbers"),
         (8, "Eye\x00disease", "line 12: found the SlimMappings"),
+        (8, "Eye disease\ufe0f", "line 12: found the SlimMappings"),
     ],
 )
 def test_a_bad_disease_is_named(tmp_path, place, value, named):
@@ -74,6 +75,14 @@ def test_blanks_in_its_lists_are_mended_and_told(tmp_path):
     assert [remark.split(",")[0] for remark in vocabulary.remarks] == [
         "Blanks at the ends of a part of ParentIDs", "Blanks at the ends of a part of SlimMappings",
     ]  # fmt: skip
+
+
+def test_classes_that_look_alike_are_one(tmp_path):
+    rows = [list(row) for row in MEDIC]
+    rows[2][8] = "Eye\u00a0disease|Eye  disease|Skin disease "
+    vocabulary = read_diseases(save(tmp_path / "m.csv", table(rows, header=block(COLUMNS))))
+    assert set(vocabulary.diseases.to_pylist()[2]["classes"]) == {"Eye disease", "Skin disease"}
+    assert any("Blanks inside of SlimMappings" in remark for remark in vocabulary.remarks)
 
 
 def test_associations_are_no_vocabulary(tmp_path):

@@ -154,7 +154,9 @@ def test_a_bad_field_is_named_by_line(tmp_path, column, value):
     assert f"the {column} {value!r}" in message
 
 
-@pytest.mark.parametrize("value", ["x\u115f", "x\u3164y", "x\ufe0f", "x\U000e0100", "x\u2800y", "x\ufffdy"])
+@pytest.mark.parametrize(
+    "value", ["x\u115f", "x\u3164y", "x\ufe0f", "x\U000e0100", "x\u2800y", "x\ufffdy", "x\u2065", "x\ufff0"]
+)
 def test_what_is_drawn_as_nothing_is_told_by_its_number(tmp_path, value):
     for column in ("GeneSymbol", "DiseaseName"):
         message = refusal(save(tmp_path / "a.csv", table(with_field(column, value))))
@@ -220,9 +222,7 @@ def test_unknown_evidence_stays_as_it_is_and_is_told(tmp_path):
     rows = [*ROWS, *[(*ROWS[0][:4], "Marker/Mechanism|therapeutic", *ROWS[0][5:])] * 2]
     release = read_associations(save(tmp_path / "a.csv", table(rows)))
     assert release.associations["direct_evidence"].to_pylist()[-1] == ["Marker/Mechanism", "therapeutic"]
-    assert release.remarks == (
-        "Direct evidence 'Marker/Mechanism', which makes no positive: 2 times, first on line 12.",
-    )
+    assert release.remarks == ("Words of direct evidence that make no positive: 2 times, first on line 12.",)
 
 
 @pytest.mark.parametrize("is_full_report", [True, False])

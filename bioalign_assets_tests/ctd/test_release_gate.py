@@ -202,7 +202,7 @@ def test_what_goes_in_brings_its_remarks(tmp_path, raw):
     rows = [*MANY[:99], (*MANY[99][:4], "inferred", *MANY[99][5:])]
     result = bring(save(tmp_path / "next.csv", table(rows, header=block(date="some day"))), raw)
     assert result.remarks == (
-        "Direct evidence 'inferred', which makes no positive: 1 time, first on line 108.",
+        "Words of direct evidence that make no positive: 1 time, first on line 108.",
         "1 of 100 rows with direct evidence (1.00%) have other words than marker/mechanism and therapeutic ('inferred' in 1.00%).",
         "Its date can't be told: 'some day' is not of the form 'Wed Aug 27 14:25:10 EDT 2025'.",
     )

@@ -173,7 +173,6 @@ def test_a_source_that_is_none_is_refused_with_what_may_stand_there(into, source
     ("source", "shown"),
     [
         ("demo", "demo"),
-        ("  /data/a?b@c#d.csv ", "/data/a?b@c#d.csv"),
         ("file:///data/a@b.csv", "file:///data/a@b.csv"),
         ("https://ctdbase.org/reports/x.csv.gz", "https://ctdbase.org/reports/x.csv.gz"),
         ("https://host:8080/x.csv", "https://host:8080/x.csv"),
@@ -193,12 +192,34 @@ def test_a_source_that_is_none_is_refused_with_what_may_stand_there(into, source
         ("https://u:SECRET@host:port/x", "https://…"),
         ("https://https://u:SECRET@host/x", "https://…"),
         ("s3://key:SECRET@bucket/x?SECRET", "s3://bucket/x"),
-        ("https//u:SECRET@host/x", "https//…@host/x"),
+        ("https//u:SECRET@host/x", "…@host/x"),
+        ("https//host/x?key=SECRET", "https//host/x"),
+        ("https:/u:SECRET@host/x", "…@host/x"),
+        ("https:u:SECRET@host/x", "…@host/x"),
+        ("https:\\\\u:SECRET@host\\x", "…@host\\x"),
+        ("www.host.org/x.csv?key=SECRET", "www.host.org/x.csv"),
+        ("https//u:SECRET@host/x?next=https://foo", "…@host/x"),
+        ("u:SECRET@https://host/x", "…@https://host/x"),
+        ("file://u:SECRET@host/x", "file://…"),
+        ("u:SECRET@host:/x.csv", "…@host:/x.csv"),
+        ("https://SEC/RET@host/x", "https://…"),
     ],
 )
 def test_a_source_is_shown_without_what_may_be_secret(source, shown):
     assert public_source(source) == shown
     assert "SEC" not in shown
+
+
+def test_a_path_that_is_there_is_shown_as_it_is(tmp_path):
+    odd = tmp_path / "a?b@c#d.csv"
+    odd.write_text("x")
+    assert public_source(f" {odd} ") == str(odd)
+    assert public_source(odd.as_uri()) == odd.as_uri()
+
+
+@pytest.mark.parametrize("source", ["https:/u:SECRET@h/x", "www.h.org/x?key=SECRET", "u:SECRET@https://h/x"])
+def test_an_address_that_is_none_is_refused_without_its_secrets(into, source):
+    assert "SECRET" not in refusal(source, into)
 
 
 def test_a_folder_without_permission_is_refused(tmp_path, into, monkeypatch):

@@ -19,6 +19,8 @@ SPOILT = (
 2024-09-02 | 2024-09-02 00:00:00 | 2024-09-02T00:00:00 | 2024/9/2 | 2024.09.02. | 2024-09 | 9/2/2024 | 02/09/24 | 9/2
 02.09.2024 | 2.9. | 02-09-24 | 09-02 | 2024\u5e749\u67082\u65e5 | 9\u67082\u65e5 | 9\uc6d4 2\uc77c | September 2, 2024
 Monday, September 2, 2024 | lundi 2 septembre 2024 | 2 de septiembre de 2024 | 12:00 | 00:00:00
+2-Sep 00:00 | 2-Sep-24 0:00 | 02-Sep-2024 00:00:00 | 2024-Sep-02 | 2 \u0441\u0435\u043d\u0442\u044f\u0431\u0440\u044f 2024 \u0433.
+#NV | #WERT! | #BEZUG! | #NOM? | #\u00bfNOMBRE? | #SPILL! | 2E19 | 2,310,009E+19
 45537 | 45537.0 | 45.537 | 45537,00 | 2.31E+19 | 2,31E+19 | 2.31e+19 | 2.31E19 | 2E+19 | 1.00E+05 | -1 | #NAME? | #N/A | #####
 """.replace("\n", " | ")
     .strip(" |")
@@ -106,7 +108,18 @@ def test_a_symbol_of_a_gene_is_none(symbol):
 
 
 @pytest.mark.parametrize(
-    ("symbol", "may_be"), [("SEP-1", True), ("jun-1", True), ("SET-2", False), ("SEPT2", False)]
+    ("symbol", "may_be"),
+    [
+        ("SEP-1", True),
+        ("jun-1", True),
+        ("DEZ-24", True),
+        ("mrz-24", True),
+        ("okt-10", True),
+        ("SET-2", False),
+        ("SET-24", False),
+        ("AVR-15", False),
+        ("SEPT2", False),
+    ],
 )
 def test_what_may_be_a_date_or_a_worms_gene_is_left_to_a_person(symbol, may_be):
     assert not is_spoilt(symbol)

@@ -239,6 +239,9 @@ def test_a_web_page_is_named_and_the_way_out_told(tmp_path, page, gz):
         (b'<?xml version="1.0" encoding="UTF-8"?>\n<Rows><Row/></Rows>', "an XML file"),
         (b"<Rows><Row><GeneID>1</GeneID></Row></Rows>", "an XML file"),
         (b'{"GeneSymbol": "A"}', "JSON"),
+        (b'[\n  {\n "GeneSymbol": "A"}]', "JSON"),
+        (b"../../.git/annex/objects/x", "git-annex"),
+        (b"PK\x05\x06\x00", "empty ZIP"),
         (b"%PDF-1.7", "PDF"),
         (b"PAR1xx", "Parquet"),
         (b"SQLite format 3\x00", "SQLite"),
@@ -364,6 +367,11 @@ HEADERS = {
 def test_a_line_with_a_hash_that_holds_all_names_is_the_header(tmp_path, header, delimiter):
     path = save(tmp_path / "a.csv", table(header=header.replace(",", delimiter), delimiter=delimiter))
     assert rows_of(path) == list(ROWS)
+
+
+def test_names_behind_a_hash_that_a_spreadsheet_padded_are_read_with_their_rows(tmp_path):
+    padded = "".join(f"{line},\n" for line in table(header=f"# {PLAIN}").splitlines() if '"' not in line)
+    assert len(rows_of(save(tmp_path / "a.csv", padded))) == padded.count("\n") - 1
 
 
 def test_the_table_of_a_batch_query_is_read(tmp_path):

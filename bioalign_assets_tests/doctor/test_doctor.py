@@ -115,6 +115,23 @@ def test_a_disk_that_is_too_small_is_told_before_the_first_download(tmp_path, mo
     assert "about 26.6 GB for 4 models; 20.0 GB are free" in line(checkup, "to fetch").found
 
 
+def test_room_is_asked_for_what_the_study_still_makes(tmp_path, monkeypatch):
+    asked = line(checkup_of("paper", tmp_path), "disk, warehouse").found
+    (tmp_path / "w" / "raw").mkdir(parents=True)
+    with (tmp_path / "w" / "raw" / "old").open("wb") as old:
+        old.truncate(30 * 10**9)  # a hole: it takes no room here, and is no part of what the study makes
+    assert line(checkup_of("paper", tmp_path), "disk, warehouse").found.split("; ")[1] == asked.split("; ")[1]
+    monkeypatch.setattr("bioalign_assets.doctor.checkup.free_disk", lambda _: 10**9)
+    small = line(checkup_of("paper", tmp_path), "disk, warehouse")
+    assert (small.state, small.found.split(" free")[0]) == ("missing", "1.0 GB")
+    assert not checkup_of("paper", tmp_path).can_run
+    monkeypatch.setattr("bioalign_assets.doctor.checkup.why_not_written", lambda _: "Read-only file system")
+    assert (
+        "can't be written (Read-only file system)"
+        in line(checkup_of("demo", tmp_path), "disk, warehouse").found
+    )
+
+
 def test_a_refused_token_is_told(tmp_path, hub):
     old = "hf_old"
     assert (

@@ -165,13 +165,13 @@ def test_a_mark_that_was_half_made_is_none_and_is_removed_after_a_day(folder):
 
 def test_a_run_whose_mark_is_forgotten_while_it_is_looked_at_is_not_alive(folder, holder, monkeypatch):
     holder(Part.RUN).kill()
-    real = marks._is_held
+    real = marks.is_held
 
     def forgotten(path):
         path.unlink()
         return real(path)
 
-    monkeypatch.setattr(marks, "_is_held", forgotten)
+    monkeypatch.setattr(marks, "is_held", forgotten)
     assert marks.life(folder, RUN) is Life.GONE
 
 

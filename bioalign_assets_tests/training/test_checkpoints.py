@@ -8,20 +8,20 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
 
-from bioalign_assets.cli import cli
 from bioalign_assets.errors import ModelError
 from bioalign_assets.settings import PROJECT_ROOT
 from bioalign_assets.training import checkpoints as module
 from bioalign_assets.training.checkpoints import (
+    abandoned,
     held_checkpoints,
-    remove_abandoned,
     remove_checkpoints,
+    remove_lock,
+    stale_locks,
     training_key,
 )
 from bioalign_assets.training.provenance import AdapterProvenance
-from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX
+from bioalign_assets.warehouse.atomic import PARTIAL_SUFFIX, remove_leftovers
 
 FILES = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 HOUR = 3600.0
@@ -219,10 +219,13 @@ def test_abandoned_ones_go_and_young_ones_stay(tmp_path):
         whole(held, 4)
     with hold(root, key="young") as held:
         whole(held, 2)
-    assert remove_abandoned(root, older_than_s=72 * HOUR) == []
+    assert abandoned(root, older_than_s=72 * HOUR) == []
     with hold(root, key="held"):
         age(root / "held", seconds=48 * HOUR)
-        assert remove_abandoned(root, older_than_s=24 * HOUR) == [root / "old"]
+        assert abandoned(root, older_than_s=24 * HOUR) == [root / "old"]
+        remove_checkpoints(root, key="held")  # who holds them keeps them
+    remove_checkpoints(root, key="old")
+    remove_leftovers(root)
     kept = {"old-but-gone-on-with", "held", "young"}
     assert {path.name for path in root.iterdir() if path.is_dir()} == kept
     assert {path.stem for path in root.glob("*.lock")} >= kept
@@ -234,28 +237,19 @@ def test_locks_of_trainings_that_are_over_go_too(tmp_path):
     with hold(tmp_path):
         pass
     remove_checkpoints(tmp_path, key="k")
-    assert remove_abandoned(tmp_path, older_than_s=HOUR) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["k.lock"]
+    assert stale_locks(tmp_path, older_than_s=HOUR) == []
     age(tmp_path, seconds=2 * HOUR)
-    remove_abandoned(tmp_path, older_than_s=HOUR)
+    (lock,) = stale_locks(tmp_path, older_than_s=HOUR)
+    with hold(tmp_path):
+        remove_lock(lock)
+    assert lock.exists()
+    remove_checkpoints(tmp_path, key="k")
+    remove_lock(lock)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_vacuum_of_the_command_line_removes_them_with_the_old_table_files(tmp_path):
-    root = tmp_path / "checkpoints"
-    with hold(root) as held:
-        whole(held, 2)
-    age(root, seconds=15 * 24 * HOUR)
-    environment = {"BIOALIGN_WAREHOUSE": str(tmp_path)}
-    for hours, is_there in ((16 * 24, True), (14 * 24, False)):
-        done = CliRunner().invoke(cli, ["vacuum", "--older-than-hours", str(hours)], env=environment)
-        assert done.exit_code == 0, done.output
-        assert (root / "k").exists() == is_there
-        assert ("checkpoints of a training that was not finished" in done.output) != is_there
-
-
 def test_a_warehouse_without_any_has_none_to_remove(tmp_path):
-    assert remove_abandoned(tmp_path / "checkpoints", older_than_s=0) == []
+    assert abandoned(tmp_path / "checkpoints", older_than_s=0) == []
 
 
 # --- whose they are ---

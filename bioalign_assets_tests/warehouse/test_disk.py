@@ -5,6 +5,7 @@ import os
 import sqlite3
 
 import pytest
+from deltalake.exceptions import DeltaError
 
 from bioalign_assets.errors import DiskFullError, WarehouseError
 from bioalign_assets.warehouse.disk import disk_error, existing_parent, why_not_written
@@ -25,7 +26,7 @@ FULL = [
     of_system(errno.ENOSPC),
     of_system(errno.EDQUOT),
     sqlite3.OperationalError("database or disk is full"),
-    Exception("Generic LocalFileSystem error: No space left on device (os error 28)"),
+    DeltaError("Generic LocalFileSystem error: No space left on device (os error 28)"),
 ]
 REFUSED = [
     of_system(errno.EROFS),
@@ -34,6 +35,7 @@ REFUSED = [
     sqlite3.OperationalError("attempt to write a readonly database"),
     sqlite3.OperationalError("unable to open database file"),
     sqlite3.OperationalError("disk I/O error"),
+    sqlite3.DatabaseError("database disk image is malformed"),
 ]
 
 
@@ -54,12 +56,34 @@ def test_a_disk_that_is_full_or_refuses_is_told_in_one_paragraph(tmp_path, error
         assert found.subject.startswith(where)
 
 
-def test_any_error_of_the_system_is_a_paragraph_but_not_one_that_was_being_handled(tmp_path):
+def test_any_error_of_the_system_is_a_paragraph(tmp_path):
     error = of_system(errno.EIO)
     assert "Input/output error" in str(disk_error(error, folder=tmp_path))
     assert "Input/output error" in str(disk_error(behind(error, how="cause"), folder=tmp_path))
-    assert disk_error(behind(error, how="context"), folder=tmp_path) is None
-    assert disk_error(ValueError("ours"), folder=tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("ours"),
+        KeyError("No space left on device"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        TimeoutError(errno.ETIMEDOUT, "timed out"),
+        OSError("We couldn't connect to a hub"),
+    ],
+)
+def test_what_is_no_disks_stays_as_it_is(tmp_path, error):
+    assert disk_error(error, folder=tmp_path) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_an_error_of_ours_while_a_disks_was_handled_stays_as_it_is(tmp_path, number):
+    ours = KeyError("ours")
+    ours.__context__ = of_system(number)
+    assert disk_error(ours, folder=tmp_path) is None
+    hidden = RuntimeError("a library's words")
+    hidden.__context__, hidden.__suppress_context__ = of_system(number), True
+    assert disk_error(hidden, folder=tmp_path) is None
 
 
 def test_sqlites_word_for_anything_is_a_full_disk_where_it_is_full(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ print(json.dumps([dict(zip([c[0] for c in result.description], row)) for row in 
 _CLIENTS = {
     "duckdb==1.2.2": ["-c", _ASK_IN_PYTHON],
     "duckdb==1.4.*": ["-c", _ASK_IN_PYTHON],
+    "duckdb==1.5.*": ["-c", _ASK_IN_PYTHON],
     "duckdb-cli": ["-m", "duckdb_cli", "-readonly", "-json"],
 }
 _COMMENTS = (
