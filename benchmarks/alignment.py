@@ -4,7 +4,8 @@ Two targets: the test edges of the stable pair split alone (diseases and genes w
 Procrustes map are fitted on the training edges, which stay: only test edges are rewired), and all edges.
 ``--trust N`` asks whether p-values can be believed: N graphs with rewired test edges are each taken for the real one
 and rewired anew, and no more than one p-value in twenty may be under 0.05; and random vectors are held against the
-release itself. Run ``python -m benchmarks.alignment``.
+release itself. ``--sampling`` asks what it costs to compare some genes in the place of all. Run
+``python -m benchmarks.alignment``.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from scipy.stats import binom
 from benchmarks.baselines import read_release
 from benchmarks.curation import default_source
 from benchmarks.side_by_side import machine
-from bioalign_assets.alignment.graph import Graph, graph_of_pairs
-from bioalign_assets.alignment.measures import MEASURES, Target, measure, target_of
+from bioalign_assets.alignment.graph import MOST, Graph, graph_of_pairs
+from bioalign_assets.alignment.measures import MEASURES, Target, compared, measure, target_of
 from bioalign_assets.alignment.nulls import Agreement, calibrated
 from bioalign_assets.alignment.representations import (
     graph_factors,
@@ -47,6 +48,7 @@ from bioalign_assets.warehouse.tables import Tables
 __all__ = ["main"]
 
 SEED = 42
+SAMPLES = 12
 SPLIT = DatasetSpec(name="stable", sampler="stable", split="pair")
 PAIR = ["gene_symbol", "disease_name"]
 HEADINGS = ("edges", "representation", "measure", "value", "null", "sd", "z", "p", "calibrated [95%]", "s")
@@ -139,6 +141,25 @@ def trust(graph: Graph, *, edges: Flags, train: pa.Table, count: int, rewirings:
         yield f"| {title} | {name} | {sum(each)} of {count} | {sum(each) / count:.3f} |{note}"
 
 
+def sampling(graph: Graph, *, train: pa.Table) -> Iterator[str]:
+    """Give a line a measure: how far a figure of genes varies with which of them are compared, and all of them."""
+    made = dict(contestants(graph, train=train))
+    alone = Rewirings(graph=graph, diseases=np.empty((0, len(graph.gene)), dtype=np.int32))
+    measures = ("gene_rsa", "gene_partial_rsa", "gene_mutual_knn")
+    for most in (1_000, MOST, 2_000, len(graph.genes)):
+        found: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for seed in range(SAMPLES if most < len(graph.genes) else 1):
+            target = target_of(alone, rng=np.random.default_rng(seed), most=most, seed=seed)
+            (genes,) = (each for each in target.comparisons if each.kind == "gene")
+            for name, vectors in made.items():
+                figures = compared(vectors.genes[genes.core], comparison=genes, measures=measures)
+                for measured, figure in figures.items():
+                    found[name, measured].append(figure.value)
+        for (name, measured), each in found.items():
+            spread = f"{np.std(each, ddof=1):.4f}" if len(each) > 1 else ""
+            yield f"| {len(genes.core):,} | {name} | {measured} | {np.mean(each):.4f} | {spread} |"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, or what p-values are worth."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alignment", description=__doc__)
@@ -151,10 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rewirings", type=int, default=200)
     parser.add_argument("--resamples", type=int, default=1_000, help="behind each interval")
     parser.add_argument("--trust", type=int, metavar="N", help="take N rewired graphs for the real one")
+    parser.add_argument(
+        "--sampling", action="store_true", help="compare draws of genes, for what it costs not to take all"
+    )
     options = parser.parse_args(arguments)
     associations, medic = read_release(options.release, diseases=options.diseases)
     graph, is_test, train = split_graph(associations)
-    print(f"{machine()}, one thread; {Path(options.release).name}, {len(graph.gene):,} edges\n")
+    print(f"{machine()}; {Path(options.release).name}, {len(graph.gene):,} edges\n")
     with one_thread():
         if options.trust:
             print(
@@ -162,6 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             lines = trust(graph, edges=is_test, train=train, count=options.trust, rewirings=options.rewirings)
             for line in lines:
+                print(line, flush=True)
+        elif options.sampling:
+            print(
+                "| genes | representation | measure | mean | sd over draws |\n| ---: | --- | --- | ---: | ---: |"
+            )
+            for line in sampling(graph, train=train):
                 print(line, flush=True)
         else:
             _compare(graph, is_test=is_test, train=train, medic=medic, options=options)

@@ -50,6 +50,14 @@ class Partitions:
         return dg.StaticPartitionMapping(found)
 
     @property
+    def variant_with_untuned(self) -> dg.StaticPartitionMapping:
+        """From a variant to itself, and from an untuned one to all that are compared with it."""
+        found = {variant.key: [variant.key] for variant in self.study.variants}
+        for tuned, untuned in self._compared():
+            found[untuned.key].append(tuned.key)
+        return dg.StaticPartitionMapping(found)
+
+    @property
     def dataset_to_tuned(self) -> dg.StaticPartitionMapping:
         """From a dataset to the comparisons in which both variants are asked about it."""
         found: dict[str, list[str]] = {}
@@ -76,16 +84,6 @@ class Partitions:
             dataset = self.study.training_dataset(variant)
             if dataset is not None:
                 found.setdefault(dataset, []).append(variant.key)
-        return dg.StaticPartitionMapping(found)
-
-    @property
-    def training_dataset_to_tuned(self) -> dg.StaticPartitionMapping:
-        """From a dataset to the comparisons whose tuned variant is trained on it."""
-        found: dict[str, list[str]] = {}
-        for tuned, _ in self._compared():
-            dataset = self.study.training_dataset(tuned)
-            if dataset is not None:
-                found.setdefault(dataset, []).append(tuned.key)
         return dg.StaticPartitionMapping(found)
 
     @property

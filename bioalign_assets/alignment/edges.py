@@ -3,8 +3,7 @@
 As it is: the mean cosine of gene and disease over the edges, vectors centred by kind. Through a map: one that keeps
 lengths and angles (orthogonal Procrustes: Schönemann 1966, https://doi.org/10.1007/BF02289451), fitted on some edges
 and measured on others, which says whether both kinds are laid out alike though apart. The map is fitted anew where a
-rewiring moves the edges that it is fitted on. It is between the first principal components of either kind, 128 at most:
-a rotation of thousands of dimensions would fit any few thousand edges.
+rewiring moves the edges that it is fitted on. It is between the first principal components of either kind, 128 at most.
 """
 
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from scipy.sparse import csr_matrix
 
 from bioalign_assets.alignment.graph import Places
 from bioalign_assets.alignment.rewiring import Rewirings
-from bioalign_assets.alignment.vectors import Representation, principal_units
+from bioalign_assets.alignment.vectors import Representation
+from bioalign_assets.models.threads import in_threads
 
-__all__ = ["COMPONENTS", "cosines_of_edges", "edge_cosines", "fitted_map", "procrustes_cosines"]
+__all__ = ["cosines_of_edges", "edge_cosines", "fitted_map", "procrustes_cosines"]
 
-COMPONENTS = 128
-
+_EDGES_AT_ONCE = 2048
 _GENES_AT_ONCE = 1024  # with the cosines to all diseases: 24 MiB for the real release
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -35,20 +34,27 @@ def edge_cosines(vectors: Representation, *, rewirings: Rewirings) -> Doubles:
     order = np.argsort(gene, kind="stable")
     present, start = np.unique(gene[order], return_index=True)
     ends = np.append(start, len(order))
-    total = np.zeros(len(diseases))
-    for first in range(0, len(present), _GENES_AT_ONCE):
+
+    def sums(first: int) -> Doubles:
         genes = present[first : first + _GENES_AT_ONCE]
         cosines = vectors.genes[genes] @ vectors.diseases.T
         edges = order[ends[first] : ends[first + len(genes)]]
         row = np.searchsorted(genes, gene[edges])
-        for number, each in enumerate(diseases):
-            total[number] += cosines[row, each[edges]].sum(dtype=np.float64)
+        return np.array([cosines[row, each[edges]].sum(dtype=np.float64) for each in diseases])
+
+    total = np.sum(in_threads(sums, range(0, len(present), _GENES_AT_ONCE)), axis=0)
     return total / max(1, len(gene))
 
 
 def cosines_of_edges(vectors: Representation, *, gene: Places, disease: Places) -> Doubles:
     """Return the cosine of each edge, in [-1, 1]; shape (edges,)."""
-    return np.einsum("ew,ew->e", vectors.genes[gene], vectors.diseases[disease], dtype=np.float64)
+
+    def of_block(first: int) -> Doubles:
+        block = slice(first, first + _EDGES_AT_ONCE)
+        products = vectors.genes[gene[block]] * vectors.diseases[disease[block]]
+        return products.sum(axis=1, dtype=np.float64)
+
+    return np.concatenate(in_threads(of_block, range(0, len(gene), _EDGES_AT_ONCE)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,50 +65,46 @@ class _Sums:
     diseases: Floats
 
     def over(self, gene: Places, *, disease: Places) -> Doubles:
-        """Return the sum; shape (components, components)."""
-        ones = np.ones(len(gene), dtype=np.float32)
-        edges = csr_matrix((ones, (gene, disease)), shape=(len(self.genes), len(self.diseases)))
+        """Return the sum; shape (components, components).
+
+        :param gene: of each edge, ascending, as a graph has them
+        """
+        ends = np.searchsorted(gene, np.arange(len(self.genes) + 1))
+        shape = (len(self.genes), len(self.diseases))
+        edges = csr_matrix((np.ones(len(gene), dtype=np.float32), disease, ends), shape=shape)
         return (self.genes.T @ (edges @ self.diseases)).astype(np.float64)
 
 
-def procrustes_cosines(
-    vectors: Representation, *, fitted: Rewirings, measured: Rewirings, components: int = COMPONENTS
-) -> Doubles:
+def procrustes_cosines(vectors: Representation, *, fitted: Rewirings, measured: Rewirings) -> Doubles:
     """Return the mean cosine over the measured edges through the map fitted on the others; (1 + rewirings,).
 
     :param fitted: edges that the maps are fitted on, and what stands in their places in each rewiring
     :param measured: edges that the cosines are of, none of them fitted on, over as many rewirings
     """
-    sums = _Sums(**_principal(vectors, components=components))
-    found = []
-    before, rotation = None, np.empty(0)
-    for fit, asked in zip(fitted.with_the_graph(), measured.with_the_graph(), strict=True):
-        if before is None or (fit != before).any():  # where the fitted edges stay, so does the map
-            before, rotation = fit, _rotation(sums.over(fitted.graph.gene, disease=fit))
+    sums = _Sums(genes=vectors.principal.genes, diseases=vectors.principal.diseases)
+    graphs = fitted.with_the_graph()
+    # where the fitted edges stay in all rewirings, so does the map
+    same = None if (graphs != graphs[0]).any() else _rotation(sums.over(fitted.graph.gene, disease=graphs[0]))
+
+    def mean_cosine(edges: tuple[Places, Places]) -> float:
+        fit, asked = edges
+        rotation = _rotation(sums.over(fitted.graph.gene, disease=fit)) if same is None else same
         # the mean of u Q . v is the inner product of Q with the sum of u v'
-        found.append(np.vdot(rotation, sums.over(measured.graph.gene, disease=asked)) / len(asked))
-    return np.array(found)
+        return float(np.vdot(rotation, sums.over(measured.graph.gene, disease=asked)) / len(asked))
+
+    return np.array(in_threads(mean_cosine, zip(graphs, measured.with_the_graph(), strict=True)))
 
 
-def fitted_map(
-    vectors: Representation, *, gene: Places, disease: Places, components: int = COMPONENTS
-) -> Representation:
+def fitted_map(vectors: Representation, *, gene: Places, disease: Places) -> Representation:
     """Return the vectors with the genes' turned towards the diseases', on principal components.
 
-    :param gene: of each edge that the map is fitted on
+    :param gene: of each edge that the map is fitted on, ascending
     :param disease: of each edge that the map is fitted on
     """
-    parts = _principal(vectors, components=components)
-    rotation = _rotation(_Sums(**parts).over(gene, disease=disease)).astype(np.float32)
-    return Representation(genes=parts["genes"] @ rotation, diseases=parts["diseases"], share_space=True)
-
-
-def _principal(vectors: Representation, *, components: int) -> dict[str, Floats]:
-    width = min(components, vectors.genes.shape[1], vectors.diseases.shape[1])
-    return {
-        "genes": principal_units(vectors.genes, components=width),
-        "diseases": principal_units(vectors.diseases, components=width),
-    }
+    parts = vectors.principal
+    sums = _Sums(genes=parts.genes, diseases=parts.diseases)
+    rotation = _rotation(sums.over(gene, disease=disease)).astype(np.float32)
+    return Representation(genes=parts.genes @ rotation, diseases=parts.diseases, share_space=True)
 
 
 def _rotation(sums: Doubles) -> Doubles:

@@ -15,11 +15,14 @@ from bioalign_assets.curation.identity import mix64, name_hashes
 from bioalign_assets.curation.positives import stable_positives
 from bioalign_assets.errors import EvaluationError
 
-__all__ = ["Graph", "Kind", "core", "edge_hashes", "edges_table", "graph_of", "graph_of_pairs"]
+__all__ = ["MOST", "Graph", "Kind", "core", "edge_hashes", "edges_table", "graph_of", "graph_of_pairs"]
 
 Kind = Literal["gene", "disease"]
 Places = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
+
+MOST = 1_500
+"""Names of a kind that are compared, at most"""
 
 _LEAST_CORE = 3  # names: a correlation over the pairs of two is over one pair
 
@@ -89,16 +92,16 @@ def edges_table(graph: Graph) -> pa.Table:
     )
 
 
-def core(graph: Graph, *, kind: Kind, least: int = 3, most: int = 2_000, seed: int = 0) -> Places:
+def core(graph: Graph, *, kind: Kind, least: int = 3, most: int = MOST, seed: int = 0) -> Places:
     """Return the places of the names whose similarities are compared: those with enough partners, or some of them.
 
     A name with one or two partners has a profile that says next to nothing; and pairs grow with the square of the
     names. Of more than ``most`` those with the lowest hashes are taken, so that nearly the same names are taken in
-    the next release. What that costs, measured over 12 samples of the 3,419 genes with three partners in the release
-    of 2025-08-27 (1,284 diseases have three, all are taken): the RSA of TransE, .332 over all pairs, has a standard
-    deviation of .0055 over samples of 2,000 and .0078 over 1,000; that of names' LSA, .0065, one of .0025 and .0054.
-    Mutual neighbours depend on how many names there are to choose from: .165 over all, .174 over 2,000, .190 over
-    1,000 (calibrated .162, .170, .181), so they are compared over the same names only.
+    the next release. What that costs, by ``python -m benchmarks.alignment --sampling``: of the 3,419 genes with three
+    partners in the release of 2025-08-27 (1,284 diseases have three, all are taken) the RSA of TransE, .334 over all,
+    has a standard deviation of .006 over draws of 1,500, and that of names' LSA, .0065, one of .0035 (.0054 over
+    1,000). Mutual neighbours depend on how many names there are to choose from: .164 over all, .177 over 1,500, .189
+    over 1,000, so they are compared over the same names only.
 
     :param least: partners that a name must have
     :param most: names at most

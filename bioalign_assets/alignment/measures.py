@@ -9,7 +9,7 @@ spelt and how many partners both have (|log k - log k'| and log k + log k'). The
 All are the same for vectors that are turned, scaled or shifted, and whatever the order of the associations.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bioalign_assets.alignment.edges import edge_cosines, procrustes_cosines
-from bioalign_assets.alignment.graph import Graph, Kind, Places, core, edge_hashes
+from bioalign_assets.alignment.graph import MOST, Graph, Kind, Places, core, edge_hashes
 from bioalign_assets.alignment.neighbours import K, Neighbours, graph_neighbours, mutual_shares, tie_order
 from bioalign_assets.alignment.nulls import Agreement
-from bioalign_assets.alignment.ranks import Covariates, SparseRanks, centred_ranks, correlations, permuted
+from bioalign_assets.alignment.ranks import (
+    Covariates,
+    RankedPairs,
+    SparseRanks,
+    centred_ranks,
+    correlations,
+    permuted,
+)
 from bioalign_assets.alignment.rewiring import Rewirings
 from bioalign_assets.alignment.similarities import (
-    SparsePairs,
     cosines,
     degree_figures,
     name_cosines,
@@ -32,6 +38,7 @@ from bioalign_assets.alignment.similarities import (
     tree_overlaps,
 )
 from bioalign_assets.alignment.vectors import Representation
+from bioalign_assets.models.threads import in_threads
 
 __all__ = ["MEASURES", "Comparison", "Target", "compared", "measure", "target_of", "tree_of"]
 
@@ -83,7 +90,7 @@ def target_of(
     edges: Flags | None = None,
     fitted: Flags | None = None,
     medic: pa.Table | None = None,
-    most: int = 2_000,
+    most: int = MOST,
     seed: int = 0,
 ) -> Target:
     """Prepare a graph, or some of its edges, for any number of representations of its names.
@@ -175,18 +182,21 @@ def _of_partners(rewirings: Rewirings, *, kind: Kind, most: int, seed: int) -> C
     names = graph.names(kind).take(pa.array(places))
     order = tie_order(names, kind=kind, seed=seed)
     covariates = _covariates(graph, kind=kind, core=places)
-    neighbours = []
 
-    def similarities() -> Iterator[SparsePairs]:
-        for diseases in rewirings.with_the_graph():
-            ends, partners = (graph.gene, diseases) if kind == "gene" else (diseases, graph.gene)
-            similarity = profile_squares(ends, partners=partners, core=places)
-            neighbours.append(graph_neighbours(similarity, order=order, k=min(K, len(places) - 1)))
-            yield similarity
+    def prepared(diseases: Places) -> tuple[RankedPairs, Neighbours]:
+        ends, partners = (graph.gene, diseases) if kind == "gene" else (diseases, graph.gene)
+        similarity = profile_squares(ends, partners=partners, core=places)
+        ranks = RankedPairs.of(similarity, covariates=covariates, subject=f"partners of the {kind}s")
+        return ranks, graph_neighbours(similarity, order=order, k=min(K, len(places) - 1))
 
-    ranks = SparseRanks.of(similarities(), covariates=covariates, subject=f"partners of the {kind}s")
+    made = in_threads(prepared, rewirings.with_the_graph())
     return Comparison(
-        name=kind, kind=kind, core=places, ranks=ranks, covariates=covariates, neighbours=np.stack(neighbours)
+        name=kind,
+        kind=kind,
+        core=places,
+        ranks=SparseRanks(each=[ranks for ranks, _ in made]),
+        covariates=covariates,
+        neighbours=np.stack([neighbours for _, neighbours in made]),
     )
 
 
@@ -196,7 +206,7 @@ def tree_of(
     medic: pa.Table,
     permutations: int,
     rng: np.random.Generator,
-    most: int = 2_000,
+    most: int = MOST,
     seed: int = 0,
 ) -> Comparison | None:
     """Return what MEDIC's tree says of the graph's core diseases that it has; nothing where those are fewer than ten.
@@ -215,11 +225,17 @@ def tree_of(
     places = places[known]
     covariates = _covariates(graph, kind="disease", core=places)
     overlaps = tree_overlaps([numbers[names[place].as_py()] for place in known])
-    ranks = SparseRanks.of(
-        permuted(overlaps, count=permutations, rng=rng), covariates=covariates, subject="MEDIC's tree"
+    ranks = in_threads(
+        lambda each: RankedPairs.of(each, covariates=covariates, subject="MEDIC's tree"),
+        permuted(overlaps, count=permutations, rng=rng),
     )
     return Comparison(
-        name="tree", kind="disease", core=places, ranks=ranks, covariates=covariates, neighbours=None
+        name="tree",
+        kind="disease",
+        core=places,
+        ranks=SparseRanks(each=ranks),
+        covariates=covariates,
+        neighbours=None,
     )
 
 

@@ -22,6 +22,7 @@ from bioalign_assets.alignment.neighbours import mutual_shares
 from bioalign_assets.alignment.ranks import centred_ranks
 from bioalign_assets.alignment.similarities import cosines
 from bioalign_assets.alignment.vectors import Representation
+from bioalign_assets.models.threads import in_threads
 
 __all__ = ["replicates", "replicates_of"]
 
@@ -40,7 +41,8 @@ def replicates(
     """
     found: dict[str, Doubles] = {}
     for each in target.comparisons:
-        found |= replicates_of(vectors, comparison=each, resamples=resamples, rng=rng)
+        units = vectors.of(each.kind)[each.core]
+        found |= replicates_of(units, comparison=each, resamples=resamples, rng=rng)
     edges, held_out = target.rewirings.graph, target.held_out.graph
     if vectors.share_space:
         cosine = cosines_of_edges(vectors, gene=edges.gene, disease=edges.disease)
@@ -56,14 +58,13 @@ def replicates(
 
 
 def replicates_of(
-    vectors: Representation, *, comparison: Comparison, resamples: int, rng: np.random.Generator
+    units: Floats, *, comparison: Comparison, resamples: int, rng: np.random.Generator
 ) -> dict[str, Doubles]:
-    """Return the same of one comparison alone; shape (resamples,) each."""
+    """Return the same of one comparison alone; shape (resamples,) each.
+
+    :param units: of the comparison's names, centred and at length one; shape (names, width)
+    """
     drawn = _drawn(len(comparison.core), resamples=resamples, rng=rng)
-    return _of_comparison(vectors.of(comparison.kind)[comparison.core], comparison=comparison, drawn=drawn)
-
-
-def _of_comparison(units: Floats, *, comparison: Comparison, drawn: Floats) -> dict[str, Doubles]:
     vectors, graph = centred_ranks(cosines(units)), comparison.ranks.dense()
     rest_of = comparison.covariates.rest_of
     found = {
@@ -86,7 +87,10 @@ def _correlations(first: Doubles, second: Doubles, *, drawn: Floats) -> Doubles:
     first, second = (each / (each.std() or 1.0) for each in (first, second))
     pairs = (drawn.sum(axis=1, dtype=np.float64) ** 2 - (drawn**2).sum(axis=1, dtype=np.float64)) / 2
     mean_1, mean_2, square_1, square_2, both = (
-        _sums(each, drawn=drawn) / pairs for each in (first, second, first**2, second**2, first * second)
+        sums / pairs
+        for sums in in_threads(
+            lambda each: _sums(each, drawn=drawn), (first, second, first**2, second**2, first * second)
+        )
     )
     spread = np.sqrt(np.maximum((square_1 - mean_1**2) * (square_2 - mean_2**2), 0.0))
     return np.divide(both - mean_1 * mean_2, spread, out=np.zeros(len(drawn)), where=spread > 1e-9)
@@ -103,7 +107,11 @@ def _sums(figure: Doubles, *, drawn: Floats) -> Doubles:
 
 def _drawn(names: int, *, resamples: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Return how often each name is drawn; shape (resamples, names)."""
-    return rng.multinomial(names, np.full(names, 1 / names), size=resamples).astype(np.float32)
+    # as a multinomial of equal chances, in a tenth of its time
+    draws = rng.integers(names, size=(resamples, names)) + np.arange(resamples)[:, None] * names
+    return (
+        np.bincount(draws.ravel(), minlength=resamples * names).reshape(resamples, names).astype(np.float32)
+    )
 
 
 def _mean_of_edges(

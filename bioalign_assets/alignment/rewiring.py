@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from bioalign_assets.alignment.graph import Graph, Places
 from bioalign_assets.errors import EvaluationError
+from bioalign_assets.models.threads import in_threads
 
 __all__ = ["ROUNDS", "Rewirings", "rewire", "rewirings_from_table", "rewirings_table"]
 
@@ -97,7 +98,9 @@ def rewire(
     if len(places) < _LEAST_EDGES:
         raise _not_to_be_rewired(graph.of_edges(moved), found=f"{len(places)} edges")
     start = _swapped(graph, graph.disease, places=places, rounds=rounds, rng=rng)
-    diseases = [_swapped(graph, start, places=places, rounds=rounds, rng=rng) for _ in range(count)]
+    diseases = in_threads(
+        lambda own: _swapped(graph, start, places=places, rounds=rounds, rng=own), rng.spawn(count)
+    )
     made = Rewirings(graph=graph, diseases=np.stack(diseases))
     left = made.of_edges(moved).share_left()
     if left > _MOST_LEFT:

@@ -114,7 +114,7 @@ def cosines(units: Floats) -> Floats:
 
 
 def _overlaps(sets: sp.csr_matrix, *, of_shared: Any) -> SparsePairs:
-    shared = (sets @ sets.T).tocoo()
+    shared = (sets @ sets.T).tocoo(copy=False)
     above = shared.row < shared.col
     first, second = shared.row[above].astype(np.int32), shared.col[above].astype(np.int32)
     values = of_shared(shared.data[above].astype(np.float64), first, second)

@@ -18,6 +18,7 @@ from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
 from bioalign_assets.evaluation.graph_alignment import (
     Edges,
+    aligned,
     alignment_rows,
     baseline_alignment_rows,
     change_rows,
@@ -286,37 +287,56 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     of_graph = {name: _input(full) for name, full in _GRAPH.items()}
     settings = [settings_dep("evaluation")]
 
-    def targets(graph: Graph, *, rewirings: pa.Table, pairs: pa.Table, variant: str) -> dict[Edges, Target]:
-        """Return what representations are held against; nothing where the graph could not be rewired."""
-        if not len(rewirings):
-            return {}
-        return targets_of(
-            rewirings_from_table(rewirings, graph=graph),
-            trained=trained(graph, pairs=pairs, variant=variant),
-            seed=spec.seed,
-        )
+    def targets(
+        graph: Graph, *, rewirings: pa.Table, pairs: pa.Table, variant: str
+    ) -> Iterator[tuple[Edges, Target]]:
+        """Give what representations are held against; nothing where the graph could not be rewired."""
+        if len(rewirings):
+            yield from targets_of(
+                rewirings_from_table(rewirings, graph=graph),
+                trained=trained(graph, pairs=pairs, variant=variant),
+                seed=spec.seed,
+            )
 
     def trained(graph: Graph, *, pairs: pa.Table, variant: str) -> npt.NDArray[np.bool_] | None:
         dataset = study.training_dataset(study.variant(variant))
         return None if dataset is None else trained_edges(graph, pairs=pairs)
 
-    @dg.asset(
-        **asset_arguments(
-            "evaluation.graph_alignment",
-            kinds={"python"},
-            description=(
-                "Does the geometry of the names agree with the graph? Each measure on the release's graph, against "
-                "rewirings of it that keep every degree; over all edges, those trained on, and those held out."
+    # one step, for what either is held against takes longer to prepare than the figures themselves
+    @dg.multi_asset(
+        name="evaluation__graph_alignment",
+        outs={
+            "figures": dg.AssetOut(
+                **asset_arguments(
+                    "evaluation.graph_alignment",
+                    kinds={"python"},
+                    description=(
+                        "Does the geometry of the names agree with the graph? Each measure on the release's graph, "
+                        "against rewirings of it that keep every degree; over all edges, those trained on, and those "
+                        "held out."
+                    ),
+                ),
+                code_version="1",
             ),
-        ),
+            "changes": dg.AssetOut(
+                **asset_arguments(
+                    "evaluation.graph_alignment_changes",
+                    kinds={"python"},
+                    description=(
+                        "A tuned variant against the same model untuned: did tuning move the geometry towards the "
+                        "graph, on the edges that it saw and on those that it did not? No rows for an untuned one."
+                    ),
+                ),
+                code_version="1",
+            ),
+        },
         partitions_def=partitions.variant,
         ins={
-            "names": _input("inference.graph_names"),
+            "names": _input("inference.graph_names", mapping=partitions.variant_with_untuned),
             **of_graph,
             "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_variant),
         },
         deps=settings,
-        code_version="1",
     )
     def graph_alignment(
         context: dg.AssetExecutionContext,
@@ -325,22 +345,35 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
         rewirings: pa.Table,
         pairs: pa.Table,
         warehouse: Warehouse,
-    ) -> dg.MaterializeResult[pa.Table]:
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
         variant = study.variant(context.partition_key)
+        untuned = study.untuned_counterpart(variant)
         graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
         with one_thread():
             against = targets(graph, rewirings=rewirings, pairs=pairs, variant=variant.key)
-            key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
-            rows = list(
-                alignment_rows(model_vectors(names, graph=graph), targets=against, key=key, spec=spec)
-            )
-        return materialized(
+            vectors = [
+                model_vectors(names.filter(pc.equal(names["variant"], each.key)), graph=graph)
+                for each in (variant, untuned)
+                if each is not None
+            ]
+            own, *before = aligned(vectors, targets=against, spec=spec)
+        rows = list(alignment_rows(own, key=key))
+        yield materialized(
             pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment"].arrow),
             full_name="evaluation.graph_alignment",
             warehouse=warehouse,
             metadata={
                 f"{row['kind']}_{row['measure']}": row["calibrated"] for row in rows if row["edges"] == "all"
             },
+            in_multi_asset=True,
+        )
+        changes = [row for each in before for row in change_rows(each, own, key=key)]
+        yield materialized(
+            pa.Table.from_pylist(changes, schema=TABLES["evaluation.graph_alignment_changes"].arrow),
+            full_name="evaluation.graph_alignment_changes",
+            warehouse=warehouse,
+            in_multi_asset=True,
         )
 
     @dg.asset(
@@ -356,51 +389,6 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     def layers_(layers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         return materialized(
             layer_rows(layers), full_name="evaluation.graph_alignment_layers", warehouse=warehouse
-        )
-
-    @dg.asset(
-        **asset_arguments(
-            "evaluation.graph_alignment_changes",
-            kinds={"python"},
-            description=(
-                "Each tuned variant against the same model untuned: did tuning move the geometry towards the graph, on "
-                "the edges that it saw and on those that it did not?"
-            ),
-        ),
-        partitions_def=partitions.tuned,
-        ins={
-            "names": _input("inference.graph_names", mapping=partitions.variant_to_tuned),
-            **of_graph,
-            "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_tuned),
-        },
-        deps=settings,
-        code_version="1",
-    )
-    def changes(
-        context: dg.AssetExecutionContext,
-        names: pa.Table,
-        edges: pa.Table,
-        rewirings: pa.Table,
-        pairs: pa.Table,
-        warehouse: Warehouse,
-    ) -> dg.MaterializeResult[pa.Table]:
-        tuned = study.variant(context.partition_key)
-        untuned = study.untuned_counterpart(tuned)
-        if untuned is None:
-            raise ValueError(f"{tuned.key} has no untuned counterpart, so it can't be a partition")
-        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
-        with one_thread():
-            against = targets(graph, rewirings=rewirings, pairs=pairs, variant=tuned.key)
-            before, after = (
-                model_vectors(names.filter(pc.equal(names["variant"], each.key)), graph=graph)
-                for each in (untuned, tuned)
-            )
-            key = {"variant": tuned.key, "model": tuned.model, "experiment": tuned.experiment}
-            rows = list(change_rows(before, after, targets=against, key=key, spec=spec))
-        return materialized(
-            pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_changes"].arrow),
-            full_name="evaluation.graph_alignment_changes",
-            warehouse=warehouse,
         )
 
     @dg.asset(
@@ -428,7 +416,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             )
         return materialized(rows, full_name="evaluation.graph_alignment_baselines", warehouse=warehouse)
 
-    made = [graph_alignment, layers_, changes, baselines]
+    made = [graph_alignment, layers_, baselines]
     return [*made, _medic_asset(study, partitions=partitions)] if has_medic else made
 
 

@@ -3,8 +3,9 @@
 The measures are the alignment room's; here is which edges they are of, and with what they are compared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +29,9 @@ from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = [
+    "Aligned",
     "Edges",
+    "aligned",
     "alignment_rows",
     "baseline_alignment_rows",
     "change_rows",
@@ -86,18 +89,19 @@ def trained_edges(graph: Graph, *, pairs: pa.Table) -> Flags:
     return np.isin(graph.gene.astype(np.int64) * size + graph.disease, codes)
 
 
-def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> dict[Edges, Target]:
-    """Return what representations are held against: the graph, and the edges that were trained on, and those not.
+def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> Iterator[tuple[Edges, Target]]:
+    """Give what representations are held against: the graph, and the edges that were trained on, and those not.
 
     For either part its edges are rewired alone, the others staying as they are: degrees are kept within it, and no
-    rewired edge is one that was trained on. A part with too few edges for any comparison is left out.
+    rewired edge is one that was trained on. A part with too few edges for any comparison is left out. One at a time,
+    for each takes some hundred megabytes.
 
     :param trained: which edges were trained on; None where nothing was
     """
     rng = np.random.default_rng(seed)
-    found: dict[Edges, Target] = {"all": target_of(rewirings, rng=rng, seed=seed)}
+    yield "all", target_of(rewirings, rng=rng, seed=seed)
     if trained is None or trained.all() or not trained.any():
-        return found
+        return
     parts: tuple[tuple[Edges, Flags, Flags | None], ...] = (
         ("trained", trained, None),
         ("held-out", ~trained, trained),
@@ -107,58 +111,76 @@ def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> dic
             EvaluationError
         ):  # too few edges swap, or too few names have three partners in this part
             apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, moved=edges)
-            found[name] = target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
+            yield name, target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Aligned:
+    """A representation's figures of some edges: with their nulls, and over resampled names."""
+
+    figures: Mapping[str, Agreement]
+    drawn: Mapping[str, npt.NDArray[np.float64]]
+    """The same draws of names for any representation; shape (resamples,) each"""
+    n: Mapping[str, int]
+    """Names, or edges, that each figure is of"""
+    seed: int
+
+
+def aligned(
+    representations: Sequence[Representation],
+    *,
+    targets: Iterable[tuple[Edges, Target]],
+    spec: EvaluationSpec,
+) -> list[dict[Edges, Aligned]]:
+    """Return the figures of each representation against each target."""
+    found: list[dict[Edges, Aligned]] = [{} for _ in representations]
+    for edges, target in targets:
+        for own, vectors in zip(found, representations, strict=True):
+            rng = np.random.default_rng(spec.seed)
+            figures = measure(vectors, target=target)
+            own[edges] = Aligned(
+                figures=figures,
+                drawn=replicates(vectors, target=target, resamples=spec.resamples, rng=rng),
+                n={name: _compared(name, target=target) for name in figures},
+                seed=spec.seed,
+            )
+        del target  # before the next one is made
     return found
 
 
-def alignment_rows(
-    vectors: Representation, *, targets: Mapping[Edges, Target], key: Mapping[str, str], spec: EvaluationSpec
-) -> Iterator[dict[str, Any]]:
+def alignment_rows(found: Mapping[Edges, Aligned], *, key: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a representation, without a table's partition.
 
     :param key: columns that say whose they are
     """
-    for edges, target in targets.items():
-        drawn = replicates(
-            vectors, target=target, resamples=spec.resamples, rng=np.random.default_rng(spec.seed)
-        )
-        for name, found in measure(vectors, target=target).items():
-            n = _compared(name, target=target)
-            yield {**key, "edges": edges, **_row(name, found=found, drawn=drawn[name], n=n, spec=spec)}
+    for edges, own in found.items():
+        for name, figure in own.figures.items():
+            told = _row(name, found=figure, drawn=own.drawn[name], n=own.n[name], seed=own.seed)
+            yield {**key, "edges": edges, **told}
 
 
 def change_rows(
-    untuned: Representation,
-    tuned: Representation,
-    *,
-    targets: Mapping[Edges, Target],
-    key: Mapping[str, str],
-    spec: EvaluationSpec,
+    untuned: Mapping[Edges, Aligned], tuned: Mapping[Edges, Aligned], *, key: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a tuned variant beside the same model untuned, paired over entities."""
-    for edges, target in targets.items():
-        both = [
-            (
-                measure(vectors, target=target),
-                replicates(
-                    vectors, target=target, resamples=spec.resamples, rng=np.random.default_rng(spec.seed)
-                ),
-            )
-            for vectors in (untuned, tuned)
-        ]
-        (before, drawn_before), (after, drawn_after) = both
-        for name in before:
-            changes = drawn_after[name] - drawn_before[name]
+    """Yield the rows of a tuned variant beside the same model untuned, paired over entities.
+
+    :param untuned: against the same targets as ``tuned``
+    """
+    for edges, after in tuned.items():
+        before = untuned[edges]
+        for name, figure in after.figures.items():
+            earlier = before.figures[name]
+            changes = after.drawn[name] - before.drawn[name]
             low, high = percentile_ends(changes)
             # two-sided: twice the smaller share of resamples on either side of no change
             side = min((changes <= 0).sum(), (changes >= 0).sum())
             yield {
-                **key, **_named(name), "edges": edges, "untuned": before[name].value, "tuned": after[name].value,
-                "change": after[name].value - before[name].value, "change_ci_low": low, "change_ci_high": high,
+                **key, **_named(name), "edges": edges, "untuned": earlier.value, "tuned": figure.value,
+                "change": figure.value - earlier.value, "change_ci_low": low, "change_ci_high": high,
                 "p_value": min(1.0, 2 * (1 + int(side)) / (1 + len(changes))),
-                "untuned_calibrated": _or_none(before[name].calibrated),
-                "tuned_calibrated": _or_none(after[name].calibrated),
-                "n": _compared(name, target=target), "seed": spec.seed,
+                "untuned_calibrated": _or_none(earlier.calibrated),
+                "tuned_calibrated": _or_none(figure.calibrated),
+                "n": after.n[name], "seed": after.seed,
             }  # fmt: skip
 
 
@@ -186,6 +208,8 @@ def layer_rows(layers: pa.Table) -> pa.Table:
                         for name in ("variant", "model", "experiment", "measure", "kind", "layer")
                     },
                     **_against_null(found),
+                    **_ends(row["resampled"], null_mean=found.null_mean),
+                    "n": row["n"],
                     "is_best": place == best.layer,
                     "best_p_value": best.p_value if place == best.layer else None,
                 }
@@ -210,10 +234,9 @@ def baseline_alignment_rows(rewirings: Rewirings, *, spec: EvaluationSpec) -> pa
         "names-lsa": lsa_of_names(graph, seed=spec.seed),
         "transe": _transe(graph, fitted=fitted, seed=spec.seed),
     }
+    found = aligned(list(made.values()), targets=targets, spec=spec)
     rows = [
-        row
-        for name, vectors in made.items()
-        for row in alignment_rows(vectors, targets=targets, key={"model": name}, spec=spec)
+        row for name, own in zip(made, found, strict=True) for row in alignment_rows(own, key={"model": name})
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment_baselines"].arrow)
 
@@ -231,9 +254,9 @@ def medic_rows(
     tree = tree_of(graph, medic=medic, permutations=_DEALT, rng=rng, seed=spec.seed)
     if tree is None:
         return
-    drawn = replicates_of(vectors, comparison=tree, resamples=spec.resamples, rng=rng)
+    drawn = replicates_of(vectors.diseases[tree.core], comparison=tree, resamples=spec.resamples, rng=rng)
     for name, found in compared(vectors.diseases[tree.core], comparison=tree, measures=MEASURES).items():
-        yield {**key, **_row(name, found=found, drawn=drawn[name], n=len(tree.core), spec=spec)}
+        yield {**key, **_row(name, found=found, drawn=drawn[name], n=len(tree.core), seed=spec.seed)}
 
 
 def _transe(graph: Graph, *, fitted: Flags, seed: int) -> Representation:
@@ -254,15 +277,23 @@ def _transe(graph: Graph, *, fitted: Flags, seed: int) -> Representation:
     return representation(graph, genes=genes, diseases=diseases)
 
 
-def _row(
-    name: str, *, found: Agreement, drawn: npt.NDArray[np.float64], n: int, spec: EvaluationSpec
-) -> dict[str, Any]:
-    low, high = percentile_ends(drawn)
-    scaled = percentile_ends(calibrated(drawn, null_mean=found.null_mean))
+def _row(name: str, *, found: Agreement, drawn: npt.NDArray[np.float64], n: int, seed: int) -> dict[str, Any]:
     return {
-        **_named(name), **_against_null(found), "ci_low": low, "ci_high": high,
+        **_named(name), **_against_null(found), **_ends(drawn, null_mean=found.null_mean),
+        "rewirings": len(found.null), "n": n, "seed": seed,
+    }  # fmt: skip
+
+
+def _ends(drawn: npt.ArrayLike | None, *, null_mean: float) -> dict[str, float | None]:
+    """Return the ends of a figure's interval, and of the calibrated score's; None where nothing was resampled."""
+    if drawn is None:
+        return dict.fromkeys(("ci_low", "ci_high", "calibrated_ci_low", "calibrated_ci_high"))
+    figures = np.asarray(drawn, dtype=np.float64)
+    low, high = percentile_ends(figures)
+    scaled = percentile_ends(calibrated(figures, null_mean=null_mean))
+    return {
+        "ci_low": low, "ci_high": high,
         "calibrated_ci_low": _or_none(scaled[0]), "calibrated_ci_high": _or_none(scaled[1]),
-        "rewirings": len(found.null), "n": n, "seed": spec.seed,
     }  # fmt: skip
 
 

@@ -59,10 +59,16 @@ def names_of_graph(
     made = {"inference.graph_names": pa.table({name: columns[name] for name in schema.names}, schema=schema)}
     if target is not None:
         vectors: dict[Kind, Any] = {"gene": layers[:, : len(cores[0])], "disease": layers[:, len(cores[0]) :]}
+        found = layer_figures(
+            vectors, target=target, resamples=study.evaluation.resamples, seed=study.evaluation.seed
+        )
         rows = [
-            {**same, "layer": layer, "kind": kind, "measure": measure, "value": found.value,
-             "null_values": found.null.tolist()}
-            for layer, kind, measure, found in layer_figures(vectors, target=target)
+            {
+                **same, "layer": each.layer, "kind": each.kind, "measure": each.measure,
+                "value": each.agreement.value, "null_values": each.agreement.null.tolist(),
+                "resampled": None if each.resampled is None else each.resampled.tolist(), "n": each.names,
+            }
+            for each in found
         ]  # fmt: skip
         made["inference.layer_alignment"] = pa.Table.from_pylist(
             rows, schema=TABLES["inference.layer_alignment"].arrow

@@ -54,6 +54,18 @@ class Alignment:
     layers: Sequence[Row] = ()
     medic: Sequence[Row] = ()
 
+    @property
+    def beside(self) -> list[Row]:
+        """What stands beside the models: the baselines, and each model's input embeddings alone (layer 0)."""
+        inputs: dict[tuple[str, str, str], Row] = {}
+        for row in self.layers:
+            if row["layer"] == 0:
+                shown = {**row, "model": f"{row['model']}, input embeddings", "edges": "all"}
+                del shown["experiment"]
+                # adapters leave them as they are, so one variant of a model stands for all
+                inputs.setdefault((row["model"], row["measure"], row["kind"]), shown)
+        return [*self.baselines, *inputs.values()]
+
     def __bool__(self) -> bool:
         """Whether there is any row."""
         return any(getattr(self, field.name) for field in fields(self))

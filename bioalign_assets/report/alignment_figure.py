@@ -34,7 +34,7 @@ def alignment_figure(alignment: Alignment, *, roles: Mapping[str, str]) -> Figur
     :raises WarehouseError: if there is no figure to draw
     """
     panels = {
-        title: of(alignment.figures, kind=kind) + of(alignment.baselines, kind=kind)
+        title: of(alignment.figures, kind=kind) + of(alignment.beside, kind=kind)
         for kind, title in (("disease", "Diseases"), ("gene", "Genes"))
     }
     panels = {title: rows for title, rows in panels.items() if rows}

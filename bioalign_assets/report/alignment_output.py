@@ -22,7 +22,7 @@ def catalogued_alignment(connection: duckdb.DuckDBPyConnection) -> Alignment:
 
     :param connection: on a warehouse's catalogue
     """
-    figures, baselines, changes, *_ = ALIGNMENT_TABLES
+    figures, baselines, changes, layers, _ = ALIGNMENT_TABLES
 
     def rows(table: str, *, query: str) -> list[Row]:
         asked = connection.sql(query.format(table=table), params={"measure": HEADLINE})
@@ -32,12 +32,13 @@ def catalogued_alignment(connection: duckdb.DuckDBPyConnection) -> Alignment:
         figures=rows(figures, query=_OF_VARIANTS),
         baselines=rows(baselines, query=_OF_BASELINES),
         changes=rows(changes, query=_OF_VARIANTS),
+        layers=rows(layers, query=_OF_VARIANTS),
     )
 
 
 def alignment_table(alignment: Alignment) -> Table | None:
     """Return a row a contestant, the highest first; nothing where nothing was measured."""
-    rows = of([*alignment.figures, *alignment.baselines])
+    rows = of([*alignment.figures, *alignment.beside])
     if not rows:
         return None
     changes = {contestant(row): row for row in of(alignment.changes)}

@@ -28,7 +28,7 @@ def alignment_section(alignment: Alignment, *, roles: Mapping[str, str], album: 
     """
     if not alignment:
         return None
-    figures = [*alignment.figures, *alignment.baselines]
+    figures = [*alignment.figures, *alignment.beside]
     first = [row for kind in _KINDS for row in of(figures, kind=kind)]
     others = [row for row in figures if row not in first]
     others += [{**row, "edges": "none: a tree"} for row in alignment.medic]

@@ -194,7 +194,7 @@ _AGAINST_NULL = (
         nullable=True,
     ),
 )
-_INTERVALS = (
+_ENDS = (
     _c("ci_low", REAL, "Lower end of the figure's 95% interval over entities", nullable=True),
     _c("ci_high", REAL, "Upper end of the figure's 95% interval", nullable=True),
     _c(
@@ -204,6 +204,9 @@ _INTERVALS = (
         nullable=True,
     ),
     _c("calibrated_ci_high", REAL, "Upper end of that interval", nullable=True),
+)
+_INTERVALS = (
+    *_ENDS,
     _c("rewirings", INTEGER, "Rewirings behind the null", minimum=1),
     _c("n", INTEGER, "Names that were compared, or edges", minimum=1),
     _c("seed", INTEGER, "Seed of the draws behind the figure"),
@@ -402,6 +405,8 @@ _ALL: tuple[TableSchema, ...] = (
             _c("layer", INTEGER, "Decoder layers that the names went through; 0: their tokens' own embeddings", minimum=0),
             _c("value", REAL, "The figure"),
             _c("null_values", pa.list_(REAL), "The figure on each rewiring of the graph"),
+            _c("resampled", pa.list_(REAL), "The figure over resampled names, of layer 0 alone: the input embeddings stand beside the models", nullable=True),
+            _c("n", INTEGER, "Names that were compared", minimum=1),
         ),
     ),
     TableSchema(
@@ -453,7 +458,8 @@ _ALL: tuple[TableSchema, ...] = (
         columns=(
             _VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED,
             _c("layer", INTEGER, "Decoder layers that the names went through; 0: their tokens' own embeddings", minimum=0),
-            *_AGAINST_NULL,
+            *_AGAINST_NULL, *_ENDS,
+            _c("n", INTEGER, "Names that were compared", minimum=1),
             _c("is_best", FLAG, "Whether no other layer lies as far above its null"),
             _c("best_p_value", REAL, "Of the best layer: its p-value, corrected for having been chosen among all", minimum=0, maximum=1, nullable=True),
         ),

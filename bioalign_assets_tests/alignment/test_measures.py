@@ -1,5 +1,7 @@
 """Every figure, of the graph and of each rewiring, against a naive version; what it doesn't hang on; bad input."""
 
+from collections import defaultdict
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -40,10 +42,10 @@ def made(seed, *, medic=False):
 
 
 def partners_of(graph, diseases, *, kind, held):
-    found = {}
+    found = defaultdict(set)  # some of the edges of a rewiring may leave a name without a partner
     for gene, disease in zip(graph.gene[held].tolist(), diseases[held].tolist(), strict=True):
         mine, other = (gene, disease) if kind == "gene" else (disease, gene)
-        found.setdefault(mine, set()).add(other)
+        found[mine].add(other)
     return found
 
 
@@ -51,7 +53,7 @@ def profile_cosines(graph, diseases, *, kind, held, core):
     partners = partners_of(graph, diseases, kind=kind, held=held)
     return np.array(
         [
-            [len(partners[a] & partners[b]) / np.sqrt(len(partners[a]) * len(partners[b])) for b in core]
+            [len(partners[a] & partners[b]) / np.sqrt(len(partners[a]) * len(partners[b]) or 1) for b in core]
             for a in core
         ]
     )
@@ -239,7 +241,5 @@ def test_names_that_share_nothing_cannot_be_ordered():
     gene, disease = np.array(pairs).T
     graph = graph_of_pairs(pa.array(gene.astype(str)), diseases=pa.array(disease.astype(str)))
     wired = Rewirings(graph=graph, diseases=graph.disease[None, :])
-    with pytest.raises(
-        EvaluationError, match="partners of the diseases: found 0 of 45 pairs above zero in the graph"
-    ):
+    with pytest.raises(EvaluationError, match="partners of the diseases: found 0 of 45 pairs above zero"):
         target_of(wired, rng=np.random.default_rng(0))

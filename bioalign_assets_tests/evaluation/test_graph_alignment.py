@@ -13,6 +13,7 @@ from bioalign_assets.alignment.rewiring import rewire
 from bioalign_assets.errors import EvaluationError
 from bioalign_assets.evaluation.alignment_metrics import ALIGNMENT_METRICS
 from bioalign_assets.evaluation.graph_alignment import (
+    aligned,
     alignment_rows,
     baseline_alignment_rows,
     change_rows,
@@ -54,16 +55,14 @@ def trained(graph):
 
 @pytest.fixture(scope="module")
 def targets(rewirings, trained):
-    return targets_of(rewirings, trained=trained, seed=3)
+    return dict(targets_of(rewirings, trained=trained, seed=3))
 
 
 def test_what_knows_the_graph_is_found_and_chance_is_not(graph, targets):
+    made = [graph_factors(graph, width=4), random_vectors(graph, rng=np.random.default_rng(4))]
+    found = aligned(made, targets=targets.items(), spec=SPEC)
     rows = {
-        name: list(alignment_rows(vectors, targets=targets, key=KEY, spec=SPEC))
-        for name, vectors in (
-            ("knows", graph_factors(graph, width=4)),
-            ("random", random_vectors(graph, rng=np.random.default_rng(4))),
-        )
+        name: list(alignment_rows(own, key=KEY)) for name, own in zip(("knows", "random"), found, strict=True)
     }
     schema = TABLES["evaluation.graph_alignment"].arrow
     for found in rows.values():
@@ -110,15 +109,14 @@ def test_edges_that_were_trained_on_are_those_of_the_training_positives(graph):
 
 
 def test_a_change_is_paired_and_of_no_change_there_is_none(graph, targets):
-    knows, random = graph_factors(graph, width=4), random_vectors(graph, rng=np.random.default_rng(4))
-    same = list(change_rows(knows, knows, targets=targets, key=KEY, spec=SPEC))
+    made = [graph_factors(graph, width=4), random_vectors(graph, rng=np.random.default_rng(4))]
+    knows, random = aligned(made, targets=targets.items(), spec=SPEC)
+    same = list(change_rows(knows, knows, key=KEY))
     assert {(row["change"], row["change_ci_low"], row["change_ci_high"], row["p_value"]) for row in same} == {
         (0.0, 0.0, 0.0, 1.0)
     }
     better = [
-        row
-        for row in change_rows(random, knows, targets=targets, key=KEY, spec=SPEC)
-        if (row["measure"], row["edges"]) == ("rsa", "all")
+        row for row in change_rows(random, knows, key=KEY) if (row["measure"], row["edges"]) == ("rsa", "all")
     ]
     for row in better:
         assert row["change"] == pytest.approx(row["tuned"] - row["untuned"])
@@ -129,9 +127,9 @@ def test_a_change_is_paired_and_of_no_change_there_is_none(graph, targets):
 def test_a_part_without_enough_edges_is_left_out_and_the_rest_goes_on(rewirings, graph):
     few = np.ones(len(graph.gene), dtype=bool)
     few[:3] = False
-    assert set(targets_of(rewirings, trained=few, seed=3)) == {"all", "trained"}
-    assert set(targets_of(rewirings, trained=None, seed=3)) == {"all"}
-    assert set(targets_of(rewirings, trained=~few | few, seed=3)) == {"all"}
+    assert set(dict(targets_of(rewirings, trained=few, seed=3))) == {"all", "trained"}
+    assert set(dict(targets_of(rewirings, trained=None, seed=3))) == {"all"}
+    assert set(dict(targets_of(rewirings, trained=~few | few, seed=3))) == {"all"}
 
 
 def test_baselines_are_of_the_same_form(rewirings):
@@ -151,7 +149,7 @@ def test_the_best_layer_bears_the_corrected_p():
     layers = pa.Table.from_pylist(
         [
             {**KEY, "measure": "rsa", "kind": "gene", "layer": layer, "value": each.value,
-             "null_values": each.null.tolist()}
+             "null_values": each.null.tolist(), "resampled": None if layer else [0.25, 0.5, 0.75], "n": 9}
             for layer, each in enumerate(figures)
         ],
         schema=TABLES["inference.layer_alignment"].arrow,
@@ -162,6 +160,11 @@ def test_the_best_layer_bears_the_corrected_p():
     assert [row["is_best"] for row in rows] == [False, True, False]
     assert [row["best_p_value"] for row in rows] == [None, best.p_value, None]
     assert best.p_value >= rows[1]["p_value"]
+    assert (
+        rows[0]["ci_low"] < rows[0]["value"] < rows[0]["ci_high"]
+    )  # the input embeddings stand beside models
+    assert rows[0]["calibrated_ci_low"] < rows[0]["calibrated"] < rows[0]["calibrated_ci_high"]
+    assert {row["calibrated_ci_low"] for row in rows[1:]} == {None}
 
 
 def names_of(graph, *, width=5, but=()):

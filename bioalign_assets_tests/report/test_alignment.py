@@ -202,7 +202,8 @@ def test_the_section_has_every_contestant_what_changed_and_the_best_layer():
         "llama@paper", "Partial RSA with the graph, diseases", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
         "0.090 [0.080, 0.100]", "900",
     ]  # fmt: skip
-    assert len(contestants.rows) == 9
+    assert len(contestants.rows) == 10
+    assert "llama, input embeddings" in {row[0] for row in contestants.rows}
     assert isinstance(further, Details)
     assert [row[1:3] for row in further.blocks[0].rows] == [
         ["RSA with the graph, diseases", "all"],

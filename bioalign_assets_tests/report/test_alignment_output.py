@@ -42,9 +42,10 @@ def test_the_alignment_of_every_contestant_stands_before_the_ranking(copied, pri
     title, heading, *lines = [line for line in before.split("\n") if line.strip(" ─")]
     assert title.startswith("Does the geometry agree with the graph?")
     assert heading.split()[0] == "contestant"
-    rows = [line.split() for line in lines[:-2]]
+    rows = [line.replace(", input embeddings", "'s-input").split() for line in lines[:-2]]
     assert [row[0] for row in rows] == [
-        "transe", "llama@paper", "llama@paper-43", "bio@untuned", "llama@untuned", "names-lsa", "random"
+        "transe", "llama@paper", "llama@paper-43", "bio@untuned", "llama@untuned", "names-lsa", "bio's-input",
+        "llama's-input", "random",
     ]  # fmt: skip
     assert " ".join(rows[1]) == "llama@paper 0.090 [0.080, 0.100] 0.005 0.030 -> 0.090 0.002 900"
     assert " ".join(rows[4]) == "llama@untuned 0.030 [0.020, 0.040] 0.005 900"
