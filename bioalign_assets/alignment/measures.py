@@ -69,6 +69,14 @@ class Comparison:
     neighbours: Neighbours | None
     """Shape (1 + rewirings, names, k)"""
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        ranks = sum(each.places.nbytes + each.above.nbytes for each in self.ranks.each)
+        return (
+            ranks + self.covariates.basis.nbytes + (0 if self.neighbours is None else self.neighbours.nbytes)
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
@@ -81,6 +89,12 @@ class Target:
     """Of the edges that the Procrustes map is fitted on"""
     held_out: Rewirings
     """Of the edges that it is measured on"""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        wired = sum(each.diseases.nbytes for each in (self.rewirings, self.fitted, self.held_out))
+        return wired + sum(each.nbytes for each in self.comparisons)
 
 
 def target_of(

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 from bioalign_assets.alignment.graph import Graph, graph_of_pairs
 from bioalign_assets.alignment.measures import Target
 from bioalign_assets.alignment.rewiring import rewirings_from_table
+from bioalign_assets.alignment.targets import Edges, targets_of
 from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
 from bioalign_assets.evaluation.comparisons import comparison_rows
 from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
 from bioalign_assets.evaluation.graph_alignment import (
-    Edges,
     aligned,
     alignment_rows,
     baseline_alignment_rows,
@@ -25,7 +25,6 @@ from bioalign_assets.evaluation.graph_alignment import (
     layer_rows,
     medic_rows,
     model_vectors,
-    targets_of,
     trained_edges,
 )
 from bioalign_assets.evaluation.link_prediction import link_rows

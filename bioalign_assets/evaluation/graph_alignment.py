@@ -4,9 +4,8 @@ The measures are the alignment room's; here is which edges they are of, and with
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +14,12 @@ import pyarrow.compute as pc
 
 from bioalign_assets.alignment.graph import Graph, edge_hashes
 from bioalign_assets.alignment.layers import LAYER_MEASURES
-from bioalign_assets.alignment.measures import MEASURES, Target, compared, measure, target_of, tree_of
+from bioalign_assets.alignment.measures import MEASURES, Target, compared, measure, tree_of
 from bioalign_assets.alignment.nulls import Agreement, best_layer, calibrated
 from bioalign_assets.alignment.representations import lsa_of_names, random_vectors, vectors_by_name
 from bioalign_assets.alignment.resampling import replicates, replicates_of
-from bioalign_assets.alignment.rewiring import Rewirings, rewire
+from bioalign_assets.alignment.rewiring import Rewirings
+from bioalign_assets.alignment.targets import Edges, targets_of
 from bioalign_assets.alignment.vectors import Representation, representation
 from bioalign_assets.errors import EvaluationError
 from bioalign_assets.evaluation.intervals import percentile_ends
@@ -30,7 +30,6 @@ from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = [
     "Aligned",
-    "Edges",
     "aligned",
     "alignment_rows",
     "baseline_alignment_rows",
@@ -38,11 +37,9 @@ __all__ = [
     "layer_rows",
     "medic_rows",
     "model_vectors",
-    "targets_of",
     "trained_edges",
 ]
 
-Edges = Literal["all", "trained", "held-out"]
 Flags = npt.NDArray[np.bool_]
 
 _DEALT = 200  # times, MEDIC's diseases
@@ -87,31 +84,6 @@ def trained_edges(graph: Graph, *, pairs: pa.Table) -> Flags:
     known = (gene >= 0) & (disease >= 0)
     codes = gene[known] * size + disease[known]
     return np.isin(graph.gene.astype(np.int64) * size + graph.disease, codes)
-
-
-def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> Iterator[tuple[Edges, Target]]:
-    """Give what representations are held against: the graph, and the edges that were trained on, and those not.
-
-    For either part its edges are rewired alone, the others staying as they are: degrees are kept within it, and no
-    rewired edge is one that was trained on. A part with too few edges for any comparison is left out. One at a time,
-    for each takes some hundred megabytes.
-
-    :param trained: which edges were trained on; None where nothing was
-    """
-    rng = np.random.default_rng(seed)
-    yield "all", target_of(rewirings, rng=rng, seed=seed)
-    if trained is None or trained.all() or not trained.any():
-        return
-    parts: tuple[tuple[Edges, Flags, Flags | None], ...] = (
-        ("trained", trained, None),
-        ("held-out", ~trained, trained),
-    )
-    for name, edges, fitted in parts:
-        with suppress(
-            EvaluationError
-        ):  # too few edges swap, or too few names have three partners in this part
-            apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, moved=edges)
-            yield name, target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

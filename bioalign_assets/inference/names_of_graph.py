@@ -8,11 +8,12 @@ import pyarrow as pa
 
 from bioalign_assets.alignment.graph import Graph, Kind
 from bioalign_assets.alignment.layers import layer_figures
-from bioalign_assets.alignment.measures import target_of
 from bioalign_assets.alignment.rewiring import rewirings_from_table
+from bioalign_assets.alignment.targets import whole_target
 from bioalign_assets.errors import EvaluationError
 from bioalign_assets.inference.embeddings import Vectors, embed_layers
 from bioalign_assets.models.loading import LoadedModel
+from bioalign_assets.models.threads import one_thread
 from bioalign_assets.study import Study, Variant
 from bioalign_assets.warehouse.schemas import TABLES
 
@@ -30,10 +31,8 @@ def names_of_graph(
     """
     target, cores = None, (np.empty(0, np.int64), np.empty(0, np.int64))
     if rewirings is not None:
-        seed = study.evaluation.seed
-        target = target_of(
-            rewirings_from_table(rewirings, graph=graph), rng=np.random.default_rng(seed), seed=seed
-        )
+        with one_thread():
+            target = whole_target(rewirings_from_table(rewirings, graph=graph), seed=study.evaluation.seed)
         core_of = {each.kind: each.core for each in target.comparisons}
         cores = (core_of["gene"].astype(np.int64), core_of["disease"].astype(np.int64))
     kept = np.concatenate([cores[0], cores[1] + len(graph.genes)])
@@ -59,9 +58,12 @@ def names_of_graph(
     made = {"inference.graph_names": pa.table({name: columns[name] for name in schema.names}, schema=schema)}
     if target is not None:
         vectors: dict[Kind, Any] = {"gene": layers[:, : len(cores[0])], "disease": layers[:, len(cores[0]) :]}
-        found = layer_figures(
-            vectors, target=target, resamples=study.evaluation.resamples, seed=study.evaluation.seed
-        )
+        with one_thread():
+            found = list(
+                layer_figures(
+                    vectors, target=target, resamples=study.evaluation.resamples, seed=study.evaluation.seed
+                )
+            )
         rows = [
             {
                 **same, "layer": each.layer, "kind": each.kind, "measure": each.measure,

@@ -10,6 +10,7 @@ from bioalign_assets.alignment.measures import measure
 from bioalign_assets.alignment.nulls import Agreement, best_layer
 from bioalign_assets.alignment.representations import graph_factors, random_vectors
 from bioalign_assets.alignment.rewiring import rewire
+from bioalign_assets.alignment.targets import targets_of
 from bioalign_assets.errors import EvaluationError
 from bioalign_assets.evaluation.alignment_metrics import ALIGNMENT_METRICS
 from bioalign_assets.evaluation.graph_alignment import (
@@ -20,7 +21,6 @@ from bioalign_assets.evaluation.graph_alignment import (
     layer_rows,
     medic_rows,
     model_vectors,
-    targets_of,
     trained_edges,
 )
 from bioalign_assets.study.evaluation import EvaluationSpec
@@ -122,14 +122,6 @@ def test_a_change_is_paired_and_of_no_change_there_is_none(graph, targets):
         assert row["change"] == pytest.approx(row["tuned"] - row["untuned"])
         assert 0 < row["change_ci_low"] < row["change"] < row["change_ci_high"]
         assert row["p_value"] < 0.02
-
-
-def test_a_part_without_enough_edges_is_left_out_and_the_rest_goes_on(rewirings, graph):
-    few = np.ones(len(graph.gene), dtype=bool)
-    few[:3] = False
-    assert set(dict(targets_of(rewirings, trained=few, seed=3))) == {"all", "trained"}
-    assert set(dict(targets_of(rewirings, trained=None, seed=3))) == {"all"}
-    assert set(dict(targets_of(rewirings, trained=~few | few, seed=3))) == {"all"}
 
 
 def test_baselines_are_of_the_same_form(rewirings):
