@@ -4,11 +4,12 @@ Two targets: the test edges of the stable pair split alone (diseases and genes w
 Procrustes map are fitted on the training edges, which stay: only test edges are rewired), and all edges.
 ``--trust N`` asks whether p-values can be believed: N graphs with rewired test edges are each taken for the real one
 and rewired anew, and no more than one p-value in twenty may be under 0.05; and random vectors are held against the
-release itself. ``--sampling`` asks what it costs to compare some genes in the place of all. Run
-``python -m benchmarks.alignment``.
+release itself. ``--changes`` holds tuned variants of ``--warehouse`` against the untuned ones. ``--sampling`` asks what
+it costs to compare some genes in the place of all. Run ``python -m benchmarks.alignment``.
 """
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,14 +35,22 @@ from bioalign_assets.alignment.representations import (
 )
 from bioalign_assets.alignment.resampling import replicates
 from bioalign_assets.alignment.rewiring import Rewirings, rewire
+from bioalign_assets.alignment.targets import targets_of
 from bioalign_assets.alignment.vectors import Representation, representation
 from bioalign_assets.curation.dataset import build_dataset
-from bioalign_assets.evaluation.graph_alignment import model_vectors
+from bioalign_assets.evaluation.graph_alignment import (
+    aligned,
+    change_rows,
+    model_vectors,
+    trained_edges,
+)
 from bioalign_assets.evaluation.intervals import percentile_ends
 from bioalign_assets.evaluation.transe import fit_transe
 from bioalign_assets.models.memory import peak_process_memory
 from bioalign_assets.models.threads import one_thread
+from bioalign_assets.study import UNTUNED
 from bioalign_assets.study.datasets import DatasetSpec
+from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
 
@@ -96,6 +105,32 @@ def models(folders: Sequence[Path], *, graph: Graph) -> Iterator[tuple[str, Repr
         for variant in sorted(set(names["variant"].to_pylist())):
             own = names.filter(pc.equal(names["variant"], variant))
             yield variant, model_vectors(own, graph=graph)
+
+
+def changes(folders: Sequence[Path], *, graph: Graph, resamples: int, rewirings: int) -> Iterator[str]:
+    """Give a line a measure of each tuned variant beside its model untuned: all edges, those trained on, the others."""
+    spec = EvaluationSpec(resamples=resamples, seed=SEED)
+    made = rewire(graph, count=rewirings, rng=np.random.default_rng(SEED))
+    for folder in folders:
+        tables = Tables(folder)
+        adapters, pairs = (
+            tables.stored_rows(TABLES[name]) for name in ("training.adapter", "curation.pairs")
+        )
+        vectors = dict(models([folder], graph=graph))
+        for row in adapters.sort_by("variant").to_pylist():
+            untuned = f"{row['model']}@{UNTUNED}"
+            if row["experiment"] == UNTUNED or not {row["variant"], untuned} <= set(vectors):
+                continue
+            own = pairs.filter(pc.equal(pairs["dataset"], json.loads(row["provenance"])["dataset"]))
+            targets = targets_of(made, trained=trained_edges(graph, pairs=own), seed=SEED)
+            tuned, before = aligned([vectors[row["variant"]], vectors[untuned]], targets=targets, spec=spec)
+            for each in change_rows(before, tuned, key={"variant": row["variant"]}):
+                span = f"{each['change']:+.4f} [{each['change_ci_low']:+.4f}, {each['change_ci_high']:+.4f}]"
+                scores = f"{each['untuned_calibrated']:.3f} -> {each['tuned_calibrated']:.3f}"
+                yield (
+                    f"| {each['variant']} | {each['edges']} | {each['kind']} {each['measure']} | "
+                    f"{each['untuned']:.4f} | {each['tuned']:.4f} | {span} | {each['p_value']:.3f} | {scores} |"
+                )
 
 
 def figures(
@@ -171,6 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     parser.add_argument("--rewirings", type=int, default=200)
     parser.add_argument("--resamples", type=int, default=1_000, help="behind each interval")
+    parser.add_argument(
+        "--changes", action="store_true", help="tuned minus untuned, of the variants of --warehouse"
+    )
     parser.add_argument("--trust", type=int, metavar="N", help="take N rewired graphs for the real one")
     parser.add_argument(
         "--sampling", action="store_true", help="compare draws of genes, for what it costs not to take all"
@@ -186,6 +224,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             lines = trust(graph, edges=is_test, train=train, count=options.trust, rewirings=options.rewirings)
             for line in lines:
+                print(line, flush=True)
+        elif options.changes:
+            print("| variant | edges | measure | untuned | tuned | change [95%] | p | calibrated |")
+            print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+            counts = {"resamples": options.resamples, "rewirings": options.rewirings}
+            for line in changes(options.warehouse, graph=graph, **counts):
                 print(line, flush=True)
         elif options.sampling:
             print(

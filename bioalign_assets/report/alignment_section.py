@@ -146,5 +146,5 @@ def _lacking(alignment: Alignment) -> list[str]:
 
 
 def _measure(row: Row) -> str:
-    title = METRICS[row["measure"]].title
+    title = METRICS[row["measure"]].title.removesuffix(" with the graph")  # as the section's own title says
     return title if row["kind"] == "edge" else f"{title}, {_KINDS[row['kind']]}"

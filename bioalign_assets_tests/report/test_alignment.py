@@ -199,15 +199,15 @@ def test_the_section_has_every_contestant_what_changed_and_the_best_layer():
     assert isinstance(picture, Picture)
     assert isinstance(contestants, Table)
     assert contestants.rows[1] == [
-        "llama@paper", "Partial RSA with the graph, diseases", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
+        "llama@paper", "Partial RSA, diseases", "all", "0.108 [0.098, 0.118]", "0.020 ± 0.010", "8.8", "0.005",
         "0.090 [0.080, 0.100]", "900",
     ]  # fmt: skip
     assert len(contestants.rows) == 10
     assert "llama, input embeddings" in {row[0] for row in contestants.rows}
     assert isinstance(further, Details)
     assert [row[1:3] for row in further.blocks[0].rows] == [
-        ["RSA with the graph, diseases", "all"],
-        ["Partial RSA with the graph, diseases", "trained"],
+        ["RSA, diseases", "all"],
+        ["Partial RSA, diseases", "trained"],
     ]
     assert [row[2] for row in tuning.rows] == ["all", "held-out"]
     assert tuning.rows[0][5:8] == ["+0.059 [+0.049, +0.069]", "0.002", "0.030 → 0.090"]
@@ -215,7 +215,7 @@ def test_the_section_has_every_contestant_what_changed_and_the_best_layer():
     assert best.rows == [
         [
             "llama@paper",
-            "Partial RSA with the graph, diseases",
+            "Partial RSA, diseases",
             "1 of 2",
             "0.138",
             "0.020 ± 0.010",
