@@ -19,14 +19,18 @@ def build_checks(*, partitions: Partitions, has_medic: bool = False) -> list[dg.
         *schema_checks(
             [
                 f"evaluation.{name}"
-                for name in (*_BY_VARIANT, "cluster_map", "graph_alignment", "graph_alignment_layers")
+                for name in (
+                    *_BY_VARIANT,
+                    "cluster_map",
+                    "graph_alignment",
+                    "graph_alignment_changes",
+                    "graph_alignment_layers",
+                )
             ],
             partitions_def=partitions.variant,
         ),
         *schema_checks(["evaluation.baselines"], partitions_def=partitions.dataset),
-        *schema_checks(
-            ["evaluation.comparisons", "evaluation.graph_alignment_changes"], partitions_def=partitions.tuned
-        ),
+        *schema_checks(["evaluation.comparisons"], partitions_def=partitions.tuned),
         *schema_checks(["evaluation.graph_alignment_baselines"]),
         *schema_checks(
             ["evaluation.medic_alignment"] if has_medic else [], partitions_def=partitions.variant

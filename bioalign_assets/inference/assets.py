@@ -28,6 +28,7 @@ __all__ = ["build_assets"]
 
 _PAIR = ("row_number", "pair_id", "label")
 
+_EDGES, _REWIRINGS = (dg.AssetKey(["alignment", name]) for name in ("edges", "rewirings"))
 _GRAPH_NAMES, _LAYERS = "inference.graph_names", "inference.layer_alignment"
 _OF_THE_GRAPH = {
     _GRAPH_NAMES: (
@@ -195,7 +196,13 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             for name, (key, mapping) in _reads(partitions).items()
         },
         deps=[
-            settings_dep(name) for name in dict.fromkeys(name for table in tables for name in table.settings)
+            # not as inputs: who asks for answers alone needs no graph
+            _EDGES,
+            _REWIRINGS,
+            *(
+                settings_dep(name)
+                for name in dict.fromkeys(name for table in tables for name in table.settings)
+            ),
         ],
         internal_asset_deps=_made_from(tables, partitions=partitions),
         can_subset=True,
@@ -206,8 +213,6 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
         base: pa.Table,
         pairs: pa.Table,
         adapter: pa.Table,
-        edges: pa.Table,
-        rewirings: pa.Table,
         warehouse: Warehouse,
     ) -> Iterator[dg.MaterializeResult[pa.Table]]:
         from bioalign_assets.models.threads import reproducible_threads
@@ -237,14 +242,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                     in_multi_asset=True,
                     metadata=table.told(asked, found),
                 )
-            yield from _of_graph(
-                context,
-                study=study,
-                loaded=loaded,
-                edges=edges,
-                rewirings=rewirings,
-                warehouse=warehouse,
-            )
+            yield from _of_graph(context, study=study, loaded=loaded, warehouse=warehouse)
 
     return [ask]
 
@@ -254,20 +252,20 @@ def _of_graph(
     *,
     study: Study,
     loaded: "LoadedModel",
-    edges: pa.Table,
-    rewirings: pa.Table,
     warehouse: Warehouse,
 ) -> Iterator[dg.MaterializeResult[pa.Table]]:
-    """Give those tables of the release's names that are wanted."""
+    """Give those tables of the release's names that are wanted; the graph is read only then."""
     from bioalign_assets.inference.names_of_graph import names_of_graph
 
     names = [name for name in _OF_THE_GRAPH if dg.AssetKey(name.split(".")) in context.selected_asset_keys]
     if not names:
         return
+    edges = warehouse.tables.read(TABLES["alignment.edges"])
+    rewirings = warehouse.tables.read(TABLES["alignment.rewirings"]) if _LAYERS in names else None
     made = names_of_graph(
         study.variant(context.partition_key),
         graph=graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"]),
-        rewirings=rewirings if _LAYERS in names and len(rewirings) else None,
+        rewirings=rewirings if rewirings is not None and len(rewirings) else None,
         loaded=loaded,
         study=study,
     )
@@ -292,9 +290,9 @@ def _made_from(tables: Sequence[_Asked], *, partitions: Partitions) -> dict[str,
     found = {
         table.name: of_all | {settings_dep(name).asset_key for name in table.settings} for table in tables
     }
-    of_graph = of_all | {keys["edges"], settings_dep("inference").asset_key}
+    of_graph = of_all | {_EDGES, settings_dep("inference").asset_key}
     found[TABLES[_GRAPH_NAMES].name] = of_graph
-    found[TABLES[_LAYERS].name] = of_graph | {keys["rewirings"]}
+    found[TABLES[_LAYERS].name] = of_graph | {_REWIRINGS}
     return found
 
 
@@ -304,8 +302,6 @@ def _reads(partitions: Partitions) -> Mapping[str, tuple[dg.AssetKey, dg.Partiti
         "base": (dg.AssetKey(["models", "base"]), partitions.model_to_variant),
         "pairs": (dg.AssetKey(["curation", "pairs"]), partitions.dataset_to_variant),
         "adapter": (dg.AssetKey(["training", "adapter"]), None),
-        "edges": (dg.AssetKey(["alignment", "edges"]), None),
-        "rewirings": (dg.AssetKey(["alignment", "rewirings"]), None),
     }
 
 
