@@ -128,10 +128,11 @@ def _reason_to_leave(
     """Return why a release that is to be seen is not to be ingested now; an empty text if it is."""
     if ingested is not None and ingested.signature == sighting.signature:
         return f"No new release: {sighting.told}"
+    # before what runs leave behind is read: one that ends meanwhile counts as under way, not as failed for no reason
+    runs = instance.get_runs(dg.RunsFilter(tags=release_tags(sighting)), limit=MOST_ATTEMPTS)
     for refused in kept_aside(settings.warehouse / "raw"):
         if refused.signature == sighting.signature and refused.accepted_at is None:
             return f"This release was refused and is kept aside in {refused.path}: {refused.why}"
-    runs = instance.get_runs(dg.RunsFilter(tags=release_tags(sighting)), limit=MOST_ATTEMPTS)
     return _reason_of_runs(runs, sighting=sighting, instance=instance)
 
 

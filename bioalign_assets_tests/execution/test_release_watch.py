@@ -220,6 +220,19 @@ def test_a_refused_release_is_not_tried_again_and_the_tick_says_why(watched, sit
     assert len(watched.tick()) == 1
 
 
+def test_a_run_that_ends_during_a_look_starts_no_other(watched, monkeypatch):
+    (request,) = watched.tick()
+    run = watched.instance.create_run_for_job(watched.job, tags=request.tags)
+
+    def and_the_run_ends(folder):
+        watched.instance.report_run_failed(run)  # it wrote why just after the folder was read
+        return []
+
+    monkeypatch.setattr("bioalign_assets.execution.release_watch.kept_aside", and_the_run_ends)
+    assert watched.tick() == []
+    assert run.run_id in watched.skipped
+
+
 def test_a_run_that_fails_is_tried_three_times_in_all(watched, site):
     keys = set()
     for _ in range(3):

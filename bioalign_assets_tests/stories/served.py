@@ -69,11 +69,12 @@ class Ui:
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - our own server
             return json.load(answer)["data"]
 
-    def runs(self) -> list[dict[str, Any]]:
-        """Return all runs, newest first."""
-        return self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")[
-            "runsOrError"
-        ]["results"]
+    def runs(self, *, of: str | None = None) -> list[dict[str, Any]]:
+        """Return all runs, or those that were asked for one asset, newest first."""
+        found = self.ask(_RUNS)["runsOrError"]["results"]
+        return [
+            run for run in found if of is None or {"path": of.split("/")} in (run["assetSelection"] or [])
+        ]
 
     def until(self, holds: Callable[[], bool], *, what: str) -> None:
         """Wait until something holds."""
@@ -88,15 +89,19 @@ class Ui:
             f"waited in vain for {what}\n{self.log.read_text()[-3000:]}"
         )
 
-    def until_runs(self, count: int, *, status: str = "SUCCESS") -> None:
-        """Wait until so many runs have ended, and the last of them as it should."""
+    def until_made(self, asset: str, *, beside: list[dict[str, Any]], status: str = "SUCCESS") -> None:
+        """Wait until a run of an asset, which was not there before, has ended as it should.
 
-        def ended() -> bool:
-            runs = self.runs()
-            return len(runs) >= count and all(run["status"] in {"SUCCESS", "FAILURE"} for run in runs)
+        :param beside: the runs of this asset that were there before
+        """
+        before = {run["runId"] for run in beside}
 
-        self.until(ended, what=f"{count} runs")
-        assert self.runs()[0]["status"] == status
+        def ended() -> list[str]:
+            new = [run["status"] for run in self.runs(of=asset) if run["runId"] not in before]
+            return new if new and set(new) <= {"SUCCESS", "FAILURE"} else []
+
+        self.until(lambda: bool(ended()), what=f"a run of {asset}")
+        assert set(ended()) == {status}, self.runs()
 
     def launch(self, variant: str) -> str:
         """Launch the training of a variant as the UI does; return the run's id."""
@@ -109,12 +114,20 @@ class Ui:
         selector = {
             "repositoryLocationName": "bioalign", "repositoryName": "__repository__", "sensorName": sensor,
         }  # fmt: skip
-        if on:
-            told = self.ask(_START_SENSOR, selector=selector)["startSensor"]
-        else:
-            found = self.ask(_SENSOR, selector=selector)["sensorOrError"]["sensorState"]["id"]
-            told = self.ask(_STOP_SENSOR, id=found)["stopSensor"]
-        assert "Error" not in told["__typename"], told
+        seen: list[bool] = []
+
+        # the daemon writes back what it read of a sensor before a tick and after it: what was switched between is lost
+        def is_switched() -> bool:
+            state = self.ask(_SENSOR, selector=selector)["sensorOrError"]["sensorState"]
+            is_ticking = any(tick["status"] == "STARTED" for tick in state["ticks"])
+            seen.append((state["status"] == "RUNNING") == on and (on or not is_ticking))
+            if (state["status"] == "RUNNING") != on:
+                mutation = _START_SENSOR if on else _STOP_SENSOR
+                told = self.ask(mutation, selector=selector, id=state["id"])
+                assert all("Error" not in answer["__typename"] for answer in told.values()), told
+            return len(seen) >= _LOOKS and all(seen[-_LOOKS:])
+
+        self.until(is_switched, what=f"{sensor} to be {'on' if on else 'off'}")
 
     def end(self) -> list[psutil.Process]:
         """Tell it to end, as containers are stopped; return the processes that it had."""
@@ -144,15 +157,18 @@ mutation Launch($executionParams: ExecutionParams!) {
   }
 }
 """
+_RUNS = "{ runsOrError { ... on Runs { results { runId status assetSelection { path } } } } }"
 _SENSOR = """
 query Sensor($selector: SensorSelector!) {
-  sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState { id } } }
+  sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState { id status ticks(limit: 1) { status } } } }
 }
 """
 _STOP_SENSOR = "mutation Stop($id: String!) { stopSensor(id: $id) { __typename } }"
 _START_SENSOR = (
     "mutation Start($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { __typename } }"
 )
+_LOOKS = 4
+"""Half a second apart, at which a switch must still stand"""
 
 
 def _training(variant: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def ui(tmp_path_factory) -> Iterator[Ui]:
     try:
         made.until(lambda: bool(made.ask("{ assetNodes { id } }")["assetNodes"]), what="the asset graph")
         made.switch("refresh_tables", on=False)  # what is stale is to be seen first
-        made.until_runs(1)  # the first release is new
+        made.until_made("ctd/release", beside=[])  # the first release is new
         yield made
     finally:
         made.kill()
@@ -58,13 +58,13 @@ def materialise(page, ui, asset, *, partition=None):
 
     A page that still loads may lose a click: it is opened anew then.
     """
-    before = len(ui.runs())
+    before = ui.runs(of=asset)
     for _ in range(TRIES):
         with suppress(TimeoutError):
             click_through(page, f"{ui.url}/assets/{asset}", partition=partition)
-        if is_soon(lambda: len(ui.runs()) > before, within_s=2 * PATIENCE_S, every_s=0.5):
+        if is_soon(lambda: len(ui.runs(of=asset)) > len(before), within_s=2 * PATIENCE_S, every_s=0.5):
             break
-    ui.until_runs(before + 1)
+    ui.until_made(asset, beside=before)
 
 
 def click_through(page, address, *, partition):
@@ -110,7 +110,7 @@ def test_a_person_materialises_a_dataset_and_sees_the_run_succeed(ui, page, shot
     page.goto(f"{ui.url}/runs")
     page.get_by_text("partition: stable").first.wait_for()
     page.screenshot(path=shots / "2-runs.png")
-    assert page.get_by_text("Success", exact=True).count() == 4
+    assert page.get_by_text("Success", exact=True).count() == len(ui.runs())
     page.goto(f"{ui.url}/runs/{ui.runs()[0]['runId']}")
     page.get_by_text("curation__profile").first.wait_for()
     page.screenshot(path=shots / "3-run.png")
@@ -156,9 +156,9 @@ def test_the_checks_are_there_with_what_they_found(ui, page, shots):
 
 def test_a_new_release_makes_stale_what_depends_on_it(ui, page, shots):
     assert stale(ui, "ctd/associations") == "FRESH"
-    runs = len(ui.runs())
+    before = ui.runs(of="ctd/release")
     ui.publish(without_rows(dated(ui.first, year=2031), share=0.02, seed=1))
-    ui.until_runs(runs + 1)
+    ui.until_made("ctd/release", beside=before)
     assert stale(ui, "ctd/associations") == "STALE"
     page.goto(f"{ui.url}/assets/ctd/associations")
     page.get_by_text("Unsynced").first.wait_for()
@@ -172,9 +172,9 @@ def test_a_new_release_makes_stale_what_depends_on_it(ui, page, shots):
 
 
 def test_a_refused_release_says_why_and_the_last_one_stands(ui, page, shots):
-    runs = len(ui.runs())
+    before = ui.runs(of="ctd/release")
     ui.publish(without_rows(dated(ui.first, year=2032), share=0.5, seed=1))
-    ui.until_runs(runs + 1, status="FAILURE")
+    ui.until_made("ctd/release", beside=before, status="FAILURE")
     page.goto(f"{ui.url}/assets/ctd/release?view=checks&checkDetail=acceptable")
     page.get_by_text("fewer looks like a file that was cut off").first.wait_for()
     page.get_by_text("the last good release stays in force everywhere").first.wait_for()
