@@ -53,7 +53,7 @@ def of_embeddings(rows: int, *, width: int) -> dict[str, tuple[Statistics, Stati
         matrix = rng.normal(size=(rows, 64)) @ rng.normal(size=(64, width)) + rng.normal(size=(rows, width))
         matrix[:, : max(1, width // 80)] += 0.4 * labels[:, None]
         sides.append(matrix.astype(np.float32))
-    return _of("embeddings", sides, labels=labels, seed=SEED)
+    return _of("embeddings", sides, labels=labels, seed=SEED) | _of("drawn", sides, labels=labels)
 
 
 def _of(reads: Reads, sides: Sequence[Any], **more: Any) -> dict[str, tuple[Statistics, Statistics]]:

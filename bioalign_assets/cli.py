@@ -36,6 +36,8 @@ from bioalign_assets.execution.output import (
     step_line,
     steps_summary,
 )
+from bioalign_assets.report.alignment_output import alignment_table, catalogued_alignment
+from bioalign_assets.report.alignment_words import alignment_verdict
 from bioalign_assets.report.publish import newest_page
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import load_study
@@ -324,7 +326,7 @@ def models(*, moved: Sequence[str], taken: Mapping[str, Path]) -> None:
 
 @cli.command()
 def leaderboard() -> None:
-    """Print the leaderboard of the warehouse."""
+    """Print whether the geometry agrees with the graph, and the leaderboard of the warehouse."""
     _print_leaderboard(Settings.from_environment(), console=_console())
 
 
@@ -612,6 +614,7 @@ def _print_leaderboard(settings: Settings, *, console: Console) -> None:
             f"Leaderboard in {settings.warehouse}", found="no rows", expected="a study that has run",
             remedy="Run `make demo` (or `bioalign demo`) first.",
         )  # fmt: skip
+    _print_alignment(settings, console=console)
     rankings = list(dict.fromkeys((row["test_set"], row["prompt"]) for row in rows))
     for test_set, prompt in rankings:
         ranking = [row for row in rows if (row["test_set"], row["prompt"]) == (test_set, prompt)]
@@ -619,6 +622,17 @@ def _print_leaderboard(settings: Settings, *, console: Console) -> None:
             continue  # no model was asked there
         console.print(_ranking_table(ranking, test_set=test_set, prompt=prompt))
         console.print(_verdict(ranking), highlight=False)
+        console.print()
+
+
+def _print_alignment(settings: Settings, *, console: Console) -> None:
+    """Print whether the geometry agrees with the graph; nothing where that was not measured."""
+    with open_catalogue(settings.warehouse) as connection:
+        alignment = catalogued_alignment(connection)
+    table = alignment_table(alignment)
+    if table is not None:
+        console.print(table)
+        console.print(alignment_verdict(alignment), highlight=False, markup=False)
         console.print()
 
 

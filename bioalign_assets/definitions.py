@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from bioalign_assets.alignment import assets as alignment_assets
+from bioalign_assets.alignment import checks as alignment_checks
 from bioalign_assets.automation.sensors import build_schedules, build_sensors
 from bioalign_assets.ctd import assets as ctd_assets
 from bioalign_assets.ctd import checks as ctd_checks
@@ -60,15 +62,21 @@ def build_defs(*, settings: Settings | None = None, study: Study | None = None) 
 
 def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
     partitions = Partitions(study)
+    has_medic = (settings.ctd_diseases_source or study.source.ctd_diseases) is not None
     assets, code = _refreshed(
         [
             *ctd_assets.build_assets(study, settings=settings),
             *curation_assets.build_assets(study, partitions=partitions),
             *models_assets.build_assets(study, partitions=partitions, settings=settings),
             *training_assets.build_assets(study, partitions=partitions),
+            *alignment_assets.build_assets(study),
             *inference_assets.build_assets(study, partitions=partitions),
-            *evaluation_assets.build_assets(study, partitions=partitions),
-            *report_assets.build_assets(study),
+            *evaluation_assets.build_assets(
+                study,
+                partitions=partitions,
+                has_medic=has_medic,
+            ),
+            *report_assets.build_assets(study, has_medic=has_medic),
         ]
     )
     warehouse = GuardedWarehouse(folder=str(settings.warehouse), study=settings.study, code=code)
@@ -79,8 +87,9 @@ def _definitions(settings: Settings, *, study: Study) -> dg.Definitions:
             *curation_checks.build_checks(study, partitions=partitions),
             *models_checks.build_checks(partitions=partitions),
             *training_checks.build_checks(study, partitions=partitions),
+            *alignment_checks.build_checks(),
             *inference_checks.build_checks(partitions=partitions),
-            *evaluation_checks.build_checks(partitions=partitions),
+            *evaluation_checks.build_checks(partitions=partitions, has_medic=has_medic),
             *report_checks.build_checks(),
         ],
         sensors=build_sensors(study, settings=settings),

@@ -50,6 +50,14 @@ class Partitions:
         return dg.StaticPartitionMapping(found)
 
     @property
+    def variant_with_untuned(self) -> dg.StaticPartitionMapping:
+        """From a variant to itself, and from an untuned one to all that are compared with it."""
+        found = {variant.key: [variant.key] for variant in self.study.variants}
+        for tuned, untuned in self._compared():
+            found[untuned.key].append(tuned.key)
+        return dg.StaticPartitionMapping(found)
+
+    @property
     def dataset_to_tuned(self) -> dg.StaticPartitionMapping:
         """From a dataset to the comparisons in which both variants are asked about it."""
         found: dict[str, list[str]] = {}

@@ -15,6 +15,8 @@ from bitsandbytes.nn import Linear4bit
 from transformers import AutoModelForCausalLM
 
 from benchmarks import (
+    alignment,
+    alignment_picture,
     answers,
     baselines,
     curation,
@@ -30,6 +32,7 @@ from benchmarks.baselines import KINDS
 from benchmarks.random_nf4 import save_random_model
 from benchmarks.side_by_side import machine, side_by_side
 from benchmarks.ways import StepClock, compile_layers, train_ours
+from bioalign_assets.alignment.measures import MEASURES
 from bioalign_assets.ctd.synthetic import write_demo_release
 from bioalign_assets.evaluation.baselines import BASELINES
 from bioalign_assets.evaluation.metrics import FAMILIES
@@ -77,6 +80,18 @@ def test_baselines_give_a_table_of_every_kind_of_dataset(capsys):
     assert {row[2] for row in rows[2:]} == set(BASELINES)
     for row in rows[2:]:
         assert re.fullmatch(r"0\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", row[3]), row
+
+
+def test_alignment_gives_every_measure_of_each_representation_and_what_p_values_are_worth(capsys):
+    alignment.main(["--release", "synthetic", "--rewirings", "19", "--resamples", "50"])
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if " | " in line]
+    found = {(row[1], row[2]): float(row[7]) for row in rows[1:] if row[0] == "all" and row[2] in MEASURES}
+    assert {name for name, _ in found} == {"random", "names' LSA", "TransE"}
+    assert {measure for name, measure in found if name == "TransE"} == set(MEASURES)
+    assert found["TransE", "edge_procrustes"] == 0.05
+    alignment.main(["--release", "synthetic", "--trust", "2", "--rewirings", "19"])
+    printed = capsys.readouterr().out
+    assert "| the rewired edges' own factors | gene_rsa | 0 of 2 | 0.000 |" in printed  # 1/20 is the least p
 
 
 def losses_of_compiled_layers():
@@ -274,3 +289,15 @@ def test_the_benchmark_of_pooling_shows_that_only_the_padded_mean_hangs_on_the_o
     assert mean == pytest.approx(mean_shuffled, abs=2e-4)
     assert not np.allclose(padded, padded_shuffled, atol=2e-4)
     assert not np.allclose(padded, mean, atol=2e-4)
+
+
+def test_the_picture_of_alignment_shows_what_it_computed_and_is_drawn_the_same_again(tmp_path):
+    figure = alignment_picture.alignment_picture()
+    titles = " ".join(axes.get_title() for axes in figure.axes)
+    assert "RSA = 0." in titles
+    assert "p = 0.005" in titles  # no rewiring does as well as the graph that the vectors were made for
+    for name in ("one", "two"):
+        alignment_picture.main(["--to", str(tmp_path / f"{name}.svg")])
+    one, two = ((tmp_path / f"{name}.svg").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert b"<svg" in one

@@ -23,7 +23,7 @@ from bioalign_assets.study import Study, load_study
 
 __all__ = ["TABLE_ROOMS", "build_mending_sensor", "build_schedules", "build_sensors"]
 
-TABLE_ROOMS = ("ctd", "curation", "evaluation", "report")
+TABLE_ROOMS = ("ctd", "curation", "alignment", "evaluation", "report")
 """Rooms whose assets a CPU makes in seconds: they follow by themselves."""
 
 _DISEASES = dg.AssetKey(["ctd", "diseases"])

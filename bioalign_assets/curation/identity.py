@@ -18,7 +18,7 @@ __all__ = ["LINK", "Purpose", "mix64", "name_hashes", "pair_ids", "statements"]
 LINK = " is associated with "
 """What stands between gene symbol and disease name in a statement."""
 
-Purpose = Literal["negatives", "split", "order", "held-out", "class", "candidates"]
+Purpose = Literal["negatives", "split", "order", "held-out", "class", "candidates", "core", "ties"]
 Hashes = npt.NDArray[np.uint64]
 
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -3,15 +3,35 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from bioalign_assets.alignment.graph import Graph, graph_of_pairs
+from bioalign_assets.alignment.measures import Target
+from bioalign_assets.alignment.rewiring import rewirings_from_table
+from bioalign_assets.alignment.targets import Edges, targets_of
 from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
 from bioalign_assets.evaluation.comparisons import comparison_rows
 from bioalign_assets.evaluation.edge_separation import edge_rows
 from bioalign_assets.evaluation.figures import confusion_matrix
+from bioalign_assets.evaluation.graph_alignment import (
+    aligned,
+    alignment_rows,
+    baseline_alignment_rows,
+    change_rows,
+    layer_rows,
+    medic_rows,
+    model_vectors,
+    trained_edges,
+)
 from bioalign_assets.evaluation.link_prediction import link_rows
 from bioalign_assets.evaluation.metrics import embedding_rows, zero_shot_rows
+from bioalign_assets.evaluation.notebooks import drawn_rows
+from bioalign_assets.inference.sample import Sampler
+from bioalign_assets.models.threads import one_thread
 from bioalign_assets.partitions import Partitions
 from bioalign_assets.plotting import markdown_image
 from bioalign_assets.study import Study
@@ -19,21 +39,29 @@ from bioalign_assets.study.evaluation import EvaluationSpec
 from bioalign_assets.table_assets import asset_arguments, materialized, settings_dep
 from bioalign_assets.warehouse.groups import grouped
 from bioalign_assets.warehouse.resources import Warehouse
+from bioalign_assets.warehouse.schemas import TABLES
 
 __all__ = ["build_assets"]
 
 _KINDS = ("python", "scikitlearn")
+_GRAPH = {"edges": "alignment.edges", "rewirings": "alignment.rewirings"}
 
 
-def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """Return the assets of this room."""
+def build_assets(
+    study: Study, *, partitions: Partitions, has_medic: bool = False
+) -> list[dg.AssetsDefinition]:
+    """Return the assets of this room.
+
+    :param has_medic: whether the disease vocabulary has a source: nothing may wait for it where it has none
+    """
     spec = study.evaluation
+    samplers = {name: dataset.sampler for name, dataset in study.datasets.items()}
     return [
         _metric_asset(
             "evaluation.kg_separation",
             description=(
-                "KG separation: how far true and false statements differ in mean cosine similarity; and edge "
-                "separation: how far the cosine of a gene's and a disease's names does."
+                "KG separation: how far true and false statements differ in mean cosine similarity, beside what "
+                "permuted labels give; and edge separation: how far the cosine of a gene's and a disease's names does."
             ),
             reads={
                 "embeddings": _input("inference.embeddings"),
@@ -47,18 +75,28 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                 ]
             ),
             partitions=partitions,
+            code_version="3",
         ),
         _metric_asset(
             "evaluation.embedding_probe",
             description=(
-                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split and by "
-                "cross-validation."
+                "Embedding probe: logistic regression reads the label from held-out embeddings, in one split, by "
+                "cross-validation, and as the paper's notebooks do it."
             ),
-            reads={"embeddings": _input("inference.embeddings")},
-            rows=lambda embeddings: embedding_rows(embeddings, table="evaluation.embedding_probe", spec=spec),
+            reads={
+                "embeddings": _input("inference.embeddings"),
+                "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+            },
+            rows=lambda embeddings, pairs: embedding_rows(
+                embeddings,
+                table="evaluation.embedding_probe",
+                spec=spec,
+                drawn=drawn_rows(pairs, samplers=samplers, spec=spec),
+            ),
             partitions=partitions,
+            code_version="3",
         ),
-        _cluster_asset(spec, partitions=partitions),
+        _cluster_asset(spec, samplers=samplers, partitions=partitions),
         _metric_asset(
             "evaluation.zero_shot",
             description="Zero-shot figures: how often the model answers rightly, and how well p_true ranks.",
@@ -77,6 +115,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             code_version="1",
         ),
         _comparison_asset(study, partitions=partitions),
+        *_alignment_assets(study, partitions=partitions, has_medic=has_medic),
         _baseline_asset(study, partitions=partitions),
     ]
 
@@ -128,7 +167,9 @@ def _confusion_matrices(answers: pa.Table) -> dict[str, dg.MarkdownMetadataValue
     return matrices
 
 
-def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.AssetsDefinition:
+def _cluster_asset(
+    spec: EvaluationSpec, *, samplers: Mapping[str, Sampler], partitions: Partitions
+) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="evaluation__cluster",
         outs={
@@ -136,9 +177,12 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
                 **asset_arguments(
                     "evaluation.cluster_quality",
                     kinds=set(_KINDS),
-                    description="Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings.",
+                    description=(
+                        "Cluster quality: the silhouette, by label, of the t-SNE map of the embeddings, of the map "
+                        "that the paper's notebooks make, and in the full space."
+                    ),
                 ),
-                code_version="2",
+                code_version="3",
             ),
             "map": dg.AssetOut(
                 **asset_arguments(
@@ -150,15 +194,25 @@ def _cluster_asset(spec: EvaluationSpec, *, partitions: Partitions) -> dg.Assets
             ),
         },
         partitions_def=partitions.variant,
-        ins={"embeddings": _input("inference.embeddings")},
+        ins={
+            "embeddings": _input("inference.embeddings"),
+            "pairs": _input("curation.pairs", mapping=partitions.dataset_to_variant),
+        },
         deps=[settings_dep("evaluation")],
     )
-    def cluster(embeddings: pa.Table, warehouse: Warehouse) -> Iterator[dg.MaterializeResult[pa.Table]]:
+    def cluster(
+        embeddings: pa.Table, pairs: pa.Table, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
         maps = map_rows(embeddings, spec=spec)
         quality = pa.concat_tables(
             [
                 map_silhouette_rows(maps, spec=spec),
-                embedding_rows(embeddings, table="evaluation.cluster_quality", spec=spec),
+                embedding_rows(
+                    embeddings,
+                    table="evaluation.cluster_quality",
+                    spec=spec,
+                    drawn=drawn_rows(pairs, samplers=samplers, spec=spec),
+                ),
             ]
         )
         yield materialized(
@@ -225,6 +279,179 @@ def _comparison_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefin
         return materialized(rows, full_name="evaluation.comparisons", warehouse=warehouse, metadata=changes)
 
     return comparisons
+
+
+def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) -> list[dg.AssetsDefinition]:
+    spec = study.evaluation
+    of_graph = {name: _input(full) for name, full in _GRAPH.items()}
+    settings = [settings_dep("evaluation")]
+
+    def targets(
+        graph: Graph, *, rewirings: pa.Table, pairs: pa.Table, variant: str
+    ) -> Iterator[tuple[Edges, Target]]:
+        """Give what representations are held against; nothing where the graph could not be rewired."""
+        if len(rewirings):
+            yield from targets_of(
+                rewirings_from_table(rewirings, graph=graph),
+                trained=trained(graph, pairs=pairs, variant=variant),
+                seed=spec.seed,
+            )
+
+    def trained(graph: Graph, *, pairs: pa.Table, variant: str) -> npt.NDArray[np.bool_] | None:
+        dataset = study.training_dataset(study.variant(variant))
+        return None if dataset is None else trained_edges(graph, pairs=pairs)
+
+    # one step, for what either is held against takes longer to prepare than the figures themselves
+    @dg.multi_asset(
+        name="evaluation__graph_alignment",
+        outs={
+            "figures": dg.AssetOut(
+                **asset_arguments(
+                    "evaluation.graph_alignment",
+                    kinds={"python"},
+                    description=(
+                        "Does the geometry of the names agree with the graph? Each measure on the release's graph, "
+                        "against rewirings of it that keep every degree; over all edges, those trained on, and those "
+                        "held out."
+                    ),
+                ),
+                code_version="1",
+            ),
+            "changes": dg.AssetOut(
+                **asset_arguments(
+                    "evaluation.graph_alignment_changes",
+                    kinds={"python"},
+                    description=(
+                        "A tuned variant against the same model untuned: did tuning move the geometry towards the "
+                        "graph, on the edges that it saw and on those that it did not? No rows for an untuned one."
+                    ),
+                ),
+                code_version="1",
+            ),
+        },
+        partitions_def=partitions.variant,
+        ins={
+            "names": _input("inference.graph_names", mapping=partitions.variant_with_untuned),
+            **of_graph,
+            "pairs": _input("curation.pairs", mapping=partitions.training_dataset_to_variant),
+        },
+        deps=settings,
+    )
+    def graph_alignment(
+        context: dg.AssetExecutionContext,
+        names: pa.Table,
+        edges: pa.Table,
+        rewirings: pa.Table,
+        pairs: pa.Table,
+        warehouse: Warehouse,
+    ) -> Iterator[dg.MaterializeResult[pa.Table]]:
+        variant = study.variant(context.partition_key)
+        untuned = study.untuned_counterpart(variant)
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
+        with one_thread():
+            against = targets(graph, rewirings=rewirings, pairs=pairs, variant=variant.key)
+            vectors = [
+                model_vectors(names.filter(pc.equal(names["variant"], each.key)), graph=graph)
+                for each in (variant, untuned)
+                if each is not None
+            ]
+            own, *before = aligned(vectors, targets=against, spec=spec)
+        rows = list(alignment_rows(own, key=key))
+        yield materialized(
+            pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment"].arrow),
+            full_name="evaluation.graph_alignment",
+            warehouse=warehouse,
+            metadata={
+                f"{row['kind']}_{row['measure']}": row["calibrated"] for row in rows if row["edges"] == "all"
+            },
+            in_multi_asset=True,
+        )
+        changes = [row for each in before for row in change_rows(each, own, key=key)]
+        yield materialized(
+            pa.Table.from_pylist(changes, schema=TABLES["evaluation.graph_alignment_changes"].arrow),
+            full_name="evaluation.graph_alignment_changes",
+            warehouse=warehouse,
+            in_multi_asset=True,
+        )
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.graph_alignment_layers",
+            kinds={"python"},
+            description="The same after every layer, and which layer is best, corrected for having chosen it.",
+        ),
+        partitions_def=partitions.variant,
+        ins={"layers": _input("inference.layer_alignment")},
+        code_version="1",
+    )
+    def layers_(layers: pa.Table, warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
+        return materialized(
+            layer_rows(layers), full_name="evaluation.graph_alignment_layers", warehouse=warehouse
+        )
+
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.graph_alignment_baselines",
+            kinds={"python"},
+            description=(
+                "The same of what stands beside the models: random vectors, the spelling of the names (LSA), and "
+                "TransE, which was fitted on four in five edges."
+            ),
+        ),
+        ins=of_graph,
+        deps=settings,
+        code_version="1",
+    )
+    def baselines(
+        edges: pa.Table, rewirings: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        with one_thread():
+            rows = (
+                baseline_alignment_rows(rewirings_from_table(rewirings, graph=graph), spec=spec)
+                if len(rewirings)
+                else TABLES["evaluation.graph_alignment_baselines"].arrow.empty_table()
+            )
+        return materialized(rows, full_name="evaluation.graph_alignment_baselines", warehouse=warehouse)
+
+    made = [graph_alignment, layers_, baselines]
+    return [*made, _medic_asset(study, partitions=partitions)] if has_medic else made
+
+
+def _medic_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_arguments(
+            "evaluation.medic_alignment",
+            kinds={"python"},
+            description=(
+                "Does the geometry of diseases' names agree with MEDIC's tree? Apart, so that nothing else waits for "
+                "the vocabulary; only where the study has a source of it."
+            ),
+        ),
+        partitions_def=partitions.variant,
+        ins={"names": _input("inference.graph_names"), "edges": _input("alignment.edges")},
+        deps=[settings_dep("evaluation"), dg.AssetKey(["ctd", "diseases"])],
+        code_version="1",
+    )
+    def medic_alignment(
+        context: dg.AssetExecutionContext, names: pa.Table, edges: pa.Table, warehouse: Warehouse
+    ) -> dg.MaterializeResult[pa.Table]:
+        variant = study.variant(context.partition_key)
+        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
+        with one_thread():
+            rows = medic_rows(
+                model_vectors(names, graph=graph),
+                graph=graph,
+                medic=warehouse.tables.read(TABLES["ctd.diseases"]),
+                key=key,
+                spec=study.evaluation,
+            )
+            found = pa.Table.from_pylist(list(rows), schema=TABLES["evaluation.medic_alignment"].arrow)
+        return materialized(found, full_name="evaluation.medic_alignment", warehouse=warehouse)
+
+    return medic_alignment
 
 
 def _baseline_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition:

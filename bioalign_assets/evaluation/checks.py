@@ -11,17 +11,30 @@ __all__ = ["build_checks"]
 _BY_VARIANT = ("kg_separation", "embedding_probe", "zero_shot", "link_prediction", "cluster_quality")
 
 
-def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+def build_checks(*, partitions: Partitions, has_medic: bool = False) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
     tables = {f"evaluation.{name}": partitions.variant for name in _BY_VARIANT}
     tables["evaluation.baselines"] = partitions.dataset
     return [
         *schema_checks(
-            [f"evaluation.{name}" for name in (*_BY_VARIANT, "cluster_map")],
+            [
+                f"evaluation.{name}"
+                for name in (
+                    *_BY_VARIANT,
+                    "cluster_map",
+                    "graph_alignment",
+                    "graph_alignment_changes",
+                    "graph_alignment_layers",
+                )
+            ],
             partitions_def=partitions.variant,
         ),
         *schema_checks(["evaluation.baselines"], partitions_def=partitions.dataset),
         *schema_checks(["evaluation.comparisons"], partitions_def=partitions.tuned),
+        *schema_checks(["evaluation.graph_alignment_baselines"]),
+        *schema_checks(
+            ["evaluation.medic_alignment"] if has_medic else [], partitions_def=partitions.variant
+        ),
         table_check(
             "evaluation.comparisons",
             name="metric_ranges",

@@ -1,8 +1,9 @@
 """Cluster quality: do the embeddings, or their t-SNE map, fall apart by label?
 
-The study draws 400 statements, maps them to two dimensions and takes the silhouette by label (Rousseeuw
-1987, https://doi.org/10.1016/0377-0427(87)90125-7; t-SNE: van der Maaten and Hinton 2008). Beside it stands the
-silhouette in the full space, of all rows, by cosine distance: no map, no draw, no perplexity.
+400 statements (``map_size``) are drawn, labels in proportion, and mapped to two dimensions; the silhouette is by label
+(Rousseeuw 1987, https://doi.org/10.1016/0377-0427(87)90125-7; t-SNE: van der Maaten and Hinton 2008). The study maps
+the first 400 of its sample instead: ``notebooks.py``. Beside the map stands the silhouette in the full space, of all
+rows, by cosine distance: no map, no draw, no perplexity.
 """
 
 from typing import Any
@@ -171,10 +172,11 @@ MAP_SILHOUETTE = Family(
             title="Silhouette of the t-SNE map",
             range=(-1.0, 1.0),
             direction="higher",
-            formula="mean over mapped rows of (b - a) / max(a, b); a, b: mean distance on the map to the own "
-            "and to the other label",
-            source=f"Ziad, Khan and Karim 2025, Quantifying the Structural Alignment of LLM Embeddings; {_ROUSSEEUW}; "
-            "van der Maaten and Hinton 2008, https://jmlr.org/papers/v9/vandermaaten08a.html",
+            formula="mean over mapped rows (map_size, drawn with labels in proportion) of (b - a) / max(a, b); a, b: "
+            "mean distance on the map to the own and to the other label",
+            source=f"Ours, after {_ROUSSEEUW}; van der Maaten and Hinton 2008, "
+            "https://jmlr.org/papers/v9/vandermaaten08a.html; not the paper's, which maps the first 400 rows "
+            "(silhouette_notebook)",
             cannot_tell="How the classes lie in the full space: t-SNE keeps neighbourhoods, not distances, and "
             "its map depends on seed and perplexity.",
         ),

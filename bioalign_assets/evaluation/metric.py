@@ -12,7 +12,7 @@ from bioalign_assets.evaluation.statistic import Statistic
 __all__ = ["Direction", "Family", "Generators", "Metric", "Reads", "each_by_itself"]
 
 Direction = Literal["higher", "lower", "none"]
-Reads = Literal["embeddings", "names", "map", "answers", "rankings"]
+Reads = Literal["embeddings", "drawn", "names", "map", "answers", "rankings"]
 Generators = Callable[[str], np.random.Generator]
 """From the name of a metric to the generator behind its draws"""
 
@@ -58,7 +58,8 @@ class Family:
 
     ``statistics`` gives a statistic by name. How it is called hangs on what the family reads:
 
-    - ``embeddings``, the vectors of statements: ``(matrix, labels=..., seed=...)``
+    - ``embeddings``, the vectors of statements, in the dataset's order: ``(matrix, labels=..., seed=...)``
+    - ``drawn``, the same in the order in which the notebooks draw them: ``(matrix, labels=...)``
     - ``names``, those of genes and diseases: ``(cosines, labels=...)``, one cosine a pair
     - ``map``, the t-SNE map: ``(coordinates, labels=...)``
     - ``answers`` of a model or a baseline: ``(answers)``

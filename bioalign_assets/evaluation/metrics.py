@@ -6,8 +6,11 @@ A new metric is a file that declares and computes it (a family), and a line here
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from bioalign_assets.evaluation.alignment_metrics import ALIGNMENT_METRICS
 from bioalign_assets.evaluation.answers import ANSWERS, Answers
 from bioalign_assets.evaluation.average_precision import AVERAGE_PRECISION
 from bioalign_assets.evaluation.calibration import CALIBRATION
@@ -17,6 +20,7 @@ from bioalign_assets.evaluation.edge_separation import EDGE_SEPARATION
 from bioalign_assets.evaluation.kg_separation import KG_SEPARATION
 from bioalign_assets.evaluation.link_prediction import LINK_PREDICTION
 from bioalign_assets.evaluation.metric import Family, Metric
+from bioalign_assets.evaluation.notebooks import PROBE_NOTEBOOK, SILHOUETTE_NOTEBOOK, order_drawn
 from bioalign_assets.evaluation.probe import CROSS_VALIDATED_PROBE, PROBE
 from bioalign_assets.evaluation.rows import BY_PROMPT, BY_TEST_SET, as_table, groups, labels_of, metric_rows
 from bioalign_assets.inference.vectors import embedding_matrix
@@ -26,8 +30,10 @@ __all__ = ["FAMILIES", "METRICS", "answer_rows", "embedding_rows", "zero_shot_ro
 
 FAMILIES: tuple[Family, ...] = (
     KG_SEPARATION,
+    PROBE_NOTEBOOK,
     PROBE,
     ANSWERS,
+    SILHOUETTE_NOTEBOOK,
     MAP_SILHOUETTE,
     AVERAGE_PRECISION,
     CONFUSION,
@@ -39,26 +45,46 @@ FAMILIES: tuple[Family, ...] = (
 )
 """In the order of docs/metrics.md."""
 
-METRICS: Mapping[str, Metric] = {metric.name: metric for family in FAMILIES for metric in family.metrics}
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (*ALIGNMENT_METRICS, *(metric for family in FAMILIES for metric in family.metrics))
+}
 """By name. Every figure in the evaluation tables bears one of these; a test holds the room to it."""
 
 
-def embedding_rows(embeddings: pa.Table, *, table: str, spec: EvaluationSpec) -> pa.Table:
+def embedding_rows(
+    embeddings: pa.Table,
+    *,
+    table: str,
+    spec: EvaluationSpec,
+    drawn: Mapping[str, npt.NDArray[np.int64]] | None = None,
+) -> pa.Table:
     """Return the figures of a table whose families read the embeddings of statements, by test set.
 
     :param embeddings: schema ``inference.embeddings``
     :param table: such as ``evaluation.embedding_probe``
+    :param drawn: samples that are drawn as the notebooks', as of ``drawn_rows``: only they have the notebooks' figures
     :returns: its schema
-    :raises EvaluationError: if there are no rows, unusable vectors, or fewer rows of a label than a family needs
+    :raises EvaluationError: if there are no rows, unusable vectors, fewer rows of a label than a family needs, or rows
+        that are not in their sample
     """
-    families = [family for family in FAMILIES if family.table == table and family.reads == "embeddings"]
+    families = [
+        family for family in FAMILIES if family.table == table and family.reads in {"embeddings", "drawn"}
+    ]
     least = max(family.least for family in families)
     rows: list[dict[str, Any]] = []
     for key, group, subject in groups(embeddings, by=BY_TEST_SET, table="inference.embeddings"):
         labels = labels_of(group, subject=subject, least=least)
         matrix = embedding_matrix(group["embedding"], subject=subject)
+        sample = (drawn or {}).get(key["test_set"])
+        order = None if sample is None else order_drawn(group, drawn=sample, subject=subject)
         for family in families:
-            statistics = family.statistics(matrix, labels=labels, seed=spec.seed)
+            if family.reads == "embeddings":
+                statistics = family.statistics(matrix, labels=labels, seed=spec.seed)
+            elif order is not None:
+                statistics = family.statistics(matrix[order], labels=labels[order])
+            else:
+                continue
             rows += metric_rows(family, statistics=statistics, key=key, spec=spec)
     return as_table(rows, name=table)
 

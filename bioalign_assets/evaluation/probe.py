@@ -1,10 +1,11 @@
 """Embedding probe: can a straight cut through the embedding space tell true statements from false ones?
 
 A logistic regression on standardised embeddings (linear probes: Alain and Bengio 2016,
-https://arxiv.org/abs/1610.01644), once as in the study, fitted on 70% of the rows and scored on the other 30%, and
-beside it by cross-validation, where no figure hangs on which 30% were drawn: every row is scored, by a probe that
-never saw it. The scaler learns from the rows that the regression is fitted on, never from others (Stone 1974; Hastie,
-Tibshirani and Friedman 2009, section 7.10.2, on what leaks where something is fitted outside).
+https://arxiv.org/abs/1610.01644), once fitted on 70% of the rows and scored on the other 30%, labels in proportion in
+both, and beside it by cross-validation, where no figure hangs on which 30% were drawn: every row is scored, by a probe
+that never saw it. The scaler learns from the rows that the regression is fitted on, never from others (Stone 1974;
+Hastie, Tibshirani and Friedman 2009, section 7.10.2, on what leaks where something is fitted outside). The study's own
+probe neither scales nor stratifies: ``notebooks.py``.
 
 Intervals: bootstrap over the scored rows, fitted probes and folds held. They don't show how much a figure depends on
 the split, nor that the fits of cross-validation share rows with each other (Bengio and Grandvalet 2004: no unbiased
@@ -123,8 +124,9 @@ PROBE = Family(
             range=(0.0, 1.0),
             direction="higher",
             formula="share of right predictions of a logistic regression on standardised embeddings, fitted on "
-            "70% and scored on 30% of the rows",
-            source=f"Ziad, Khan and Karim 2025, Quantifying the Structural Alignment of LLM Embeddings; {_ALAIN}",
+            "70% and scored on 30% of the rows, labels in proportion in both",
+            source=f"Ours, after {_ALAIN}; not the paper's, which neither standardises nor stratifies "
+            "(probe_accuracy_notebook)",
             cannot_tell=f"{_BLIND}.",
         ),
         Metric(

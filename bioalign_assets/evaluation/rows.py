@@ -6,6 +6,7 @@ other figure, and all models are resampled alike.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -104,10 +105,7 @@ def metric_rows(
             **key,
             "scope": scope,
             "metric": name,
-            "value": estimate.value,
-            "ci_low": estimate.ci_low,
-            "ci_high": estimate.ci_high,
-            "n": estimate.n,
+            **asdict(estimate),
             "seed": spec.seed,
         }
         for name, estimate in estimates.items()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
+from bioalign_assets.alignment.graph import graph_of_pairs
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.inference.candidates import LinkQueries
 from bioalign_assets.inference.rows_asked import distinct_names, queries_of, samples_of
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 __all__ = ["build_assets"]
 
 _PAIR = ("row_number", "pair_id", "label")
+
+_EDGES, _REWIRINGS = (dg.AssetKey(["alignment", name]) for name in ("edges", "rewirings"))
+_GRAPH_NAMES, _LAYERS = "inference.graph_names", "inference.layer_alignment"
+_OF_THE_GRAPH = {
+    _GRAPH_NAMES: (
+        "The embedding of the bare name of every gene and disease of the release's graph, after the last layer."
+    ),
+    _LAYERS: (
+        "How well the geometry of the bare names agrees with the graph after every layer, on the graph and on each of "
+        "its rewirings; the vectors of the layers are not kept."
+    ),
+}
+"""What is made of the release's names, all in one pass."""
 
 _Columns = Mapping[str, Sequence[Any] | pa.Array]
 
@@ -173,14 +187,8 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
     @dg.multi_asset(
         name="inference__ask",
         outs={
-            table.name: dg.AssetOut(
-                **asset_arguments(
-                    table.full_name, kinds={"pytorch", "huggingface"}, description=table.description
-                ),
-                code_version="4",
-                is_required=False,
-            )
-            for table in tables
+            **{table.name: _out(table.full_name, table.description, code_version="4") for table in tables},
+            **{TABLES[name].name: _out(name, told, code_version="1") for name, told in _OF_THE_GRAPH.items()},
         },
         partitions_def=partitions.variant,
         ins={
@@ -188,15 +196,15 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
             for name, (key, mapping) in _reads(partitions).items()
         },
         deps=[
-            settings_dep(name) for name in dict.fromkeys(name for table in tables for name in table.settings)
+            # not as inputs: who asks for answers alone needs no graph
+            _EDGES,
+            _REWIRINGS,
+            *(
+                settings_dep(name)
+                for name in dict.fromkeys(name for table in tables for name in table.settings)
+            ),
         ],
-        internal_asset_deps={
-            table.name: {
-                *(key for key, _ in _reads(partitions).values()),
-                *(settings_dep(name).asset_key for name in table.settings),
-            }
-            for table in tables
-        },
+        internal_asset_deps=_made_from(tables, partitions=partitions),
         can_subset=True,
         pool=pool,
     )
@@ -234,8 +242,58 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
                     in_multi_asset=True,
                     metadata=table.told(asked, found),
                 )
+            yield from _of_graph(context, study=study, loaded=loaded, warehouse=warehouse)
 
     return [ask]
+
+
+def _of_graph(
+    context: dg.AssetExecutionContext,
+    *,
+    study: Study,
+    loaded: "LoadedModel",
+    warehouse: Warehouse,
+) -> Iterator[dg.MaterializeResult[pa.Table]]:
+    """Give those tables of the release's names that are wanted; the graph is read only then."""
+    from bioalign_assets.inference.names_of_graph import names_of_graph
+
+    names = [name for name in _OF_THE_GRAPH if dg.AssetKey(name.split(".")) in context.selected_asset_keys]
+    if not names:
+        return
+    edges = warehouse.tables.read(TABLES["alignment.edges"])
+    rewirings = warehouse.tables.read(TABLES["alignment.rewirings"]) if _LAYERS in names else None
+    made = names_of_graph(
+        study.variant(context.partition_key),
+        graph=graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"]),
+        rewirings=rewirings if rewirings is not None and len(rewirings) else None,
+        loaded=loaded,
+        study=study,
+    )
+    for name in names:
+        rows = made.get(name, TABLES[name].arrow.empty_table())  # a graph that can't be rewired has no nulls
+        yield materialized(rows, full_name=name, warehouse=warehouse, in_multi_asset=True)
+
+
+def _out(full_name: str, description: str, *, code_version: str) -> dg.AssetOut:
+    return dg.AssetOut(
+        **asset_arguments(full_name, kinds={"pytorch", "huggingface"}, description=description),
+        code_version=code_version,
+        is_required=False,
+    )
+
+
+def _made_from(tables: Sequence[_Asked], *, partitions: Partitions) -> dict[str, set[dg.AssetKey]]:
+    """Return what each table is made from: the assets that it reads, and its settings."""
+    keys = {name: key for name, (key, _) in _reads(partitions).items()}
+    # the adapter's provenance is held against the pairs that it was trained on, so all read these
+    of_all = {keys[name] for name in ("base", "pairs", "adapter")}
+    found = {
+        table.name: of_all | {settings_dep(name).asset_key for name in table.settings} for table in tables
+    }
+    of_graph = of_all | {_EDGES, settings_dep("inference").asset_key}
+    found[TABLES[_GRAPH_NAMES].name] = of_graph
+    found[TABLES[_LAYERS].name] = of_graph | {_REWIRINGS}
+    return found
 
 
 def _reads(partitions: Partitions) -> Mapping[str, tuple[dg.AssetKey, dg.PartitionMapping | None]]:

@@ -82,6 +82,7 @@ def tokens_at_once(
     shortest: int = 1,
     longest: int = 1,
     with_words: bool = True,
+    states: int = 1,
 ) -> int:
     """Return how many tokens may go through a model in one forward pass, at least 1.
 
@@ -96,6 +97,7 @@ def tokens_at_once(
     :param shared: tokens that stand in memory once a row but do not go through the model with it
     :param shortest: tokens of the shortest row
     :param longest: tokens of the longest row
+    :param states: hidden states of a token that are kept, one a layer
     :param with_words: whether keys and values are kept, and the product with the vocabulary is made
     """
     most = TOKENS_AT_ONCE.get(device_type, TOKENS_AT_ONCE["cpu"])
@@ -108,7 +110,7 @@ def tokens_at_once(
     )
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
     # three widths of the feed-forward net, queries with keys and values for each of them, residuals in float32
-    token = (3 * inner + 4 * heads * head) * size + 4 * hidden * 4
+    token = (3 * inner + 4 * heads * head + (states - 1) * hidden) * size + 4 * hidden * 4
     row = 0
     if with_words:
         token += kept

@@ -17,7 +17,14 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """Return the checks of this room."""
     return [
         *schema_checks(
-            ["inference.embeddings", "inference.answers", "inference.names", "inference.rankings"],
+            [
+                "inference.embeddings",
+                "inference.answers",
+                "inference.names",
+                "inference.rankings",
+                "inference.graph_names",
+                "inference.layer_alignment",
+            ],
             partitions_def=partitions.variant,
         ),
         *(
@@ -28,7 +35,7 @@ def build_checks(*, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
                 find=lambda rows, _: embeddings_are_finite(rows),
                 partitions_def=partitions.variant,
             )
-            for name in ("inference.embeddings", "inference.names")
+            for name in ("inference.embeddings", "inference.names", "inference.graph_names")
         ),
         table_check(
             "inference.answers",

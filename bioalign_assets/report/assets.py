@@ -4,7 +4,7 @@ The tables are computed in SQL over the warehouse's DuckDB catalogue, from whate
 was never run is no reason to show nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import pyarrow as pa
@@ -13,12 +13,15 @@ from dagster_duckdb import DuckDBResource
 
 from bioalign_assets.evaluation.figures import tsne_pair
 from bioalign_assets.plotting import markdown_image
+from bioalign_assets.report.alignment import ALIGNMENT_TABLES, of, read_alignment
+from bioalign_assets.report.alignment_figure import alignment_figure
 from bioalign_assets.report.figures import leaderboard_figure
 from bioalign_assets.report.page import study_page
 from bioalign_assets.report.picture_sections import comparison_pictures
 from bioalign_assets.report.publish import newest_page, publish
+from bioalign_assets.report.reading import Reading
 from bioalign_assets.report.seeds import pooled_seeds, seed_groups
-from bioalign_assets.report.tables import METRIC_TABLES, stored_figures
+from bioalign_assets.report.tables import METRIC_TABLES, stored_alignment_changes, stored_figures
 from bioalign_assets.report.tables import improvements as improvements_table
 from bioalign_assets.report.tables import leaderboard as leaderboard_table
 from bioalign_assets.study import UNTUNED, Study
@@ -33,7 +36,7 @@ __all__ = ["build_assets"]
 _READ_BY_PAGE = (
     "ctd.release", "ctd.changes", "curation.pairs", "curation.profile", "models.base", "training.adapter",
     "training.log", "inference.answers", *METRIC_TABLES, "evaluation.baselines", "evaluation.cluster_map",
-    "evaluation.comparisons", "report.improvements", "report.leaderboard", "report.seeds",
+    "evaluation.comparisons", *ALIGNMENT_TABLES, "report.improvements", "report.leaderboard", "report.seeds",
 )  # fmt: skip
 
 
@@ -41,9 +44,8 @@ def _all_partitions(room: str, name: str) -> dg.AssetDep:
     return dg.AssetDep(dg.AssetKey([room, name]), partition_mapping=dg.AllPartitionMapping())
 
 
-def _read_by_page() -> list[dg.AssetDep]:
-    """Return what the page is made from; a table that this version does not have is left out."""
-    schemas = [TABLES[name] for name in dict.fromkeys(_READ_BY_PAGE) if name in TABLES]
+def _table_deps(names: Sequence[str]) -> list[dg.AssetDep]:
+    schemas = [TABLES[name] for name in dict.fromkeys(names)]
     return [
         _all_partitions(schema.room, schema.name)
         if schema.partitioned_by
@@ -52,8 +54,12 @@ def _read_by_page() -> list[dg.AssetDep]:
     ]
 
 
-def build_assets(study: Study) -> list[dg.AssetsDefinition]:
-    """Return the assets of this room."""
+def build_assets(study: Study, *, has_medic: bool = False) -> list[dg.AssetsDefinition]:
+    """Return the assets of this room.
+
+    :param has_medic: whether the disease vocabulary has a source: what is of it has no table where it has none
+    """
+    read_by_page = [name for name in _READ_BY_PAGE if has_medic or name != "evaluation.medic_alignment"]
     roles = {name: spec.role for name, spec in study.models.items()}
     tiny = {name for name, spec in study.models.items() if spec.tiny is not None}
     variants = [variant.key for variant in study.variants]
@@ -71,7 +77,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             ),
             settings_dep("models", all_partitions=True),
         ],
-        code_version="2",
+        code_version="3",
     )
     def improvements(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
@@ -96,15 +102,17 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             kinds={"duckdb", "matplotlib"},
             description=(
                 "Every model, untuned and tuned, the benchmark model and the baselines, ranked by AUROC on each "
-                "test set, with intervals. A model that does not beat popularity is shown not to."
+                "test set, with intervals. A model that does not beat popularity is shown not to. Before the rankings "
+                "stands how far each contestant's geometry agrees with the graph."
             ),
         ),
         deps=[
             _all_partitions("evaluation", "zero_shot"),
             _all_partitions("evaluation", "baselines"),
+            *_table_deps(ALIGNMENT_TABLES[:2]),
             settings_dep("models", all_partitions=True),
         ],
-        code_version="2",
+        code_version="3",
     )
     def leaderboard(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
@@ -112,7 +120,7 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
                 connection, roles=roles, tiny=tiny, variants=variants, datasets=list(study.datasets)
             )
         rankings = rows.group_by(["test_set", "prompt"], use_threads=False).aggregate([]).to_pylist()
-        figures = {}
+        figures = dict(_alignment(warehouse, variants=variants, roles=roles))
         for ranking in rankings:
             test_set, prompt = ranking["test_set"], ranking["prompt"]
             title = f"Leaderboard, {test_set}" + (f", {prompt} prompt" if prompt else "")
@@ -132,14 +140,20 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             ),
         ),
         deps=[
-            *(_all_partitions(*name.split(".")) for name in METRIC_TABLES),
+            *(
+                _all_partitions(*name.split("."))
+                for name in (*METRIC_TABLES, "evaluation.graph_alignment_changes")
+            ),
             settings_dep("training", all_partitions=True),
         ],
-        code_version="1",
+        code_version="2",
     )
     def seeds(warehouse: Warehouse, duckdb: DuckDBResource) -> dg.MaterializeResult[pa.Table]:
         with duckdb.get_connection() as connection:
-            figures = stored_figures(connection)
+            figures = pa.concat_tables(
+                [stored_figures(connection), stored_alignment_changes(connection)],
+                promote_options="permissive",
+            )
         groups = seed_groups(study.experiments)
         return materialized(
             pooled_seeds(figures, groups=groups),
@@ -158,11 +172,11 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
             ),
         ),
         deps=[
-            *_read_by_page(),
+            *_table_deps(read_by_page),
             settings_dep("models", all_partitions=True),
             settings_dep("training", all_partitions=True),
         ],
-        code_version="1",
+        code_version="2",
     )
     def study_report(warehouse: Warehouse) -> dg.MaterializeResult[pa.Table]:
         page = study_page(warehouse.tables, study=study)
@@ -185,6 +199,18 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
         )
 
     return [improvements, leaderboard, seeds, study_report]
+
+
+def _alignment(
+    warehouse: Warehouse, *, variants: Sequence[str], roles: Mapping[str, str]
+) -> Mapping[str, dg.MarkdownMetadataValue]:
+    """Return the figure of how far each contestant agrees with the graph; nothing where none was measured."""
+    alignment = read_alignment(Reading(warehouse.tables), variants=variants)
+    if not of([*alignment.figures, *alignment.baselines]):
+        return {}
+    figure = alignment_figure(alignment, roles=roles)
+    picture = markdown_image(figure, title="Does the geometry agree with the graph?")
+    return {"alignment": dg.MetadataValue.md(picture)}
 
 
 def _losses(warehouse: Warehouse) -> Mapping[str, dg.MarkdownMetadataValue]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import jinja2
 
+from bioalign_assets.report.alignment import read_alignment
+from bioalign_assets.report.alignment_section import alignment_section
+from bioalign_assets.report.alignment_words import alignment_answer
 from bioalign_assets.report.blocks import Album, Section
 from bioalign_assets.report.data_sections import change_section, dataset_section
 from bioalign_assets.report.picture_sections import picture_section
@@ -18,9 +21,10 @@ from bioalign_assets.report.score_sections import (
     leaderboard_section,
     link_prediction_section,
     seed_section,
+    separation_section,
 )
 from bioalign_assets.report.source_sections import citation_section, provenance_section
-from bioalign_assets.report.words import QUESTION, answer, cautions
+from bioalign_assets.report.words import QUESTION, SECOND_QUESTION, answer, cautions
 from bioalign_assets.study import Study
 from bioalign_assets.warehouse.tables import Tables
 
@@ -31,7 +35,8 @@ __all__ = ["Page", "study_page"]
 class Page:
     """A page and what is on it.
 
-    :param summary: the sentences of its first paragraph
+    :param summary: its first paragraphs: whether the geometry agrees with the graph, whether models tell true from
+        false, and what a reader must know before the figures
     :param sections: titles, in order
     :param figures: how many
     :param tables: how many partitions of tables it was made from
@@ -62,17 +67,21 @@ def study_page(tables: Tables, *, study: Study) -> Page:
     )  # behind the ranking, so they are named too
     answered = reading.partitions("inference.answers")
     missing = tuple(variant for variant in variants if variant not in answered)
+    alignment = read_alignment(reading, variants=variants)
+    roles = {name: spec.role for name, spec in study.models.items()}
     possible = (
+        alignment_section(alignment, roles=roles, album=album),
         dataset_section(reading, datasets=list(study.datasets), album=album),
         leaderboard_section(leaderboard, album=album),
         improvement_section(improvements),
+        separation_section(reading, variants=variants),
         seed_section(reading.rows("report.seeds")),
         link_prediction_section(reading, variants=variants, datasets=list(study.datasets)),
         picture_section(
             reading,
             improvements,
             variants=variants,
-            roles={name: spec.role for name, spec in study.models.items()},
+            roles=roles,
             album=album,
         ),
         change_section(reading),
@@ -81,7 +90,12 @@ def study_page(tables: Tables, *, study: Study) -> Page:
     )
     sections = [section for section in possible if section is not None]
     is_synthetic = any(row["is_synthetic"] for row in release)
-    summary = (QUESTION, *answer(leaderboard), *cautions(leaderboard, is_synthetic=is_synthetic))
+    paragraphs = (
+        [QUESTION, *alignment_answer(alignment)],
+        [SECOND_QUESTION, *answer(leaderboard)],
+        cautions(leaderboard, is_synthetic=is_synthetic),
+    )
+    summary = tuple(" ".join(sentences) for sentences in paragraphs if sentences)
     html = _render(
         study=study,
         summary=summary,

@@ -26,10 +26,20 @@ __all__ = [
     "leaderboard_section",
     "link_prediction_section",
     "seed_section",
+    "separation_section",
 ]
 
-HEADLINE = ("kg_separation", "probe_accuracy", "accuracy", "auroc", "silhouette_tsne")
-"""What is shown of each variant at first: the paper's figures, and AUROC."""
+HEADLINE = (
+    "kg_separation",
+    "probe_accuracy_notebook",
+    "probe_accuracy",
+    "accuracy",
+    "auroc",
+    "silhouette_notebook",
+    "silhouette_tsne",
+)
+"""What is shown of each variant at first: the paper's figures, ours in the place of two that hang on the paper's own
+draw, and AUROC."""
 
 Row = Mapping[str, Any]
 
@@ -101,10 +111,52 @@ def improvement_section(improvements: pa.Table) -> Section:
         table = _improvements(others, caption="Further metrics, untuned and tuned")
         blocks.append(Details(title=f"Further metrics ({len(others)} rows)", blocks=[table]))
     note = (
-        "A change counts as more than chance only where its own interval leaves out 0. The intervals of the two "
-        "figures are of the test rows alone: another training would give another figure."
+        "A change counts as more than chance only where its own interval leaves out 0. It has a percentage only where "
+        "the figure can't be negative and the lower end of its untuned interval is known and more than half of it: "
+        "there is none of a figure near 0. The intervals of the two figures are of the test rows alone: another "
+        "training would give another figure."
     )
     return Section(key="improvements", title="What tuning changed", blocks=[*blocks, Text(parts=(note,))])
+
+
+def separation_section(reading: Reading, *, variants: Sequence[str]) -> Section | None:
+    """Return the paper's KG separation beside what chance gives; None where no variant has one.
+
+    :param variants: those of the study, in its order
+    """
+    rows = [
+        row
+        for row in reading.all_rows("evaluation.kg_separation", of=list(variants)).to_pylist()
+        if row["metric"] == "kg_separation" and row["scope"] == "sample"
+    ]
+    if not rows:
+        return None
+    table = Table(
+        caption="KG separation, and its mean over random permutations of the labels",
+        columns=("variant", "test set", "KG separation [95%]", "by chance", "p", "true", "false"),
+        rows=[
+            [
+                row["variant"],
+                row["test_set"],
+                interval(row["value"], row["ci_low"], row["ci_high"]),
+                real(row["null_mean"]),
+                p_value(row["p_value"]),
+                *(real(None) if row[name] is None else f"{row[name]:,}" for name in ("n_true", "n_false")),
+            ]
+            for row in rows
+        ],
+        numeric=frozenset(range(2, 7)),
+        names=frozenset({0}),
+    )
+    note = (
+        "The paper's measure: how much tighter one of the two groups of statements is than the other. It is never "
+        "below 0, so chance alone gives more than 0, the more the fewer statements there are. p is the share of "
+        "permutations that give at least as much, not corrected for how many are looked at. Neither says how far the "
+        "two groups lie apart: the measure sees the direction that all embeddings share, and nothing across it."
+    )
+    return Section(
+        key="separation", title="KG separation against chance", blocks=[table, Text(parts=(note,))]
+    )
 
 
 def _improvements(rows: Sequence[Row], *, caption: str) -> Table:

@@ -12,10 +12,18 @@ import duckdb
 import pyarrow as pa
 
 from bioalign_assets.errors import StudyError, WarehouseError
+from bioalign_assets.evaluation.metrics import METRICS
 from bioalign_assets.study import UNTUNED
 from bioalign_assets.warehouse.schemas import TABLES
 
-__all__ = ["METRIC_TABLES", "Role", "improvements", "leaderboard", "stored_figures"]
+__all__ = [
+    "METRIC_TABLES",
+    "Role",
+    "improvements",
+    "leaderboard",
+    "stored_alignment_changes",
+    "stored_figures",
+]
 
 Role = Literal["tuned", "benchmark"]
 
@@ -90,8 +98,9 @@ changes AS (
 SELECT
     model, experiment, test_set, prompt, metric, untuned, untuned_ci_low, untuned_ci_high, tuned, tuned_ci_low,
     tuned_ci_high, tuned - untuned AS change,
-    -- of the size of the untuned figure, so that a rise is positive where that figure is negative
-    100 * (tuned - untuned) / nullif(abs(untuned), 0) AS change_percent,
+    -- of a figure near 0 noise would become thousands of percent; where 0 lies amid a range nothing is a share of it
+    CASE WHEN metric IN (SELECT unnest($never_negative::VARCHAR[])) AND untuned_ci_low > untuned / 2
+        THEN 100 * (tuned - untuned) / untuned END AS change_percent,
     change_ci_low, change_ci_high, p_value, test, n
 FROM changes
 ORDER BY model, experiment, test_set, prompt NULLS FIRST, metric
@@ -189,10 +198,15 @@ def improvements(
     :param connection: with the metric tables of the variants and comparisons in ``evaluation``
     :param variants: those of the study; what else the warehouse still has takes no part (None: all do)
     :returns: schema ``report.improvements``, by model, experiment, test set, prompt and metric;
-        change_percent is null where the untuned figure is 0, interval and test where no comparison is there
+        change_percent is there only of a metric that can't be negative, where the lower end of the untuned figure's
+        interval is known and more than half of the figure; interval and test of the change where it was compared
     :raises WarehouseError: if one of these tables is missing
     """
-    parameters = {"untuned": UNTUNED, "variants": None if variants is None else list(variants)}
+    parameters = {
+        "untuned": UNTUNED,
+        "variants": None if variants is None else list(variants),
+        "never_negative": [name for name, metric in METRICS.items() if metric.range[0] >= 0],
+    }
     return _query(connection, _IMPROVEMENTS, table="report.improvements", parameters=parameters)
 
 
@@ -260,6 +274,19 @@ def stored_figures(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     columns = "model, experiment, test_set, prompt, scope, metric, value, ci_low, ci_high, n"
     union = " UNION ALL ".join(f"SELECT {columns} FROM {name}" for name in METRIC_TABLES)  # noqa: S608
     return connection.sql(union).to_arrow_table()
+
+
+def stored_alignment_changes(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the changes of graph alignment, with the columns of ``stored_figures``.
+
+    The graph stands in the place of the test set, and kind and measure make the metric: ``disease_rsa_change``.
+    """
+    return connection.sql(
+        "SELECT model, experiment, 'graph, ' || edges || ' edges' AS test_set, CAST(NULL AS VARCHAR) AS prompt, "
+        "'sample' AS scope, kind || '_' || replace(measure, 'edge_', '') || '_change' AS metric, "
+        "change AS value, change_ci_low AS ci_low, change_ci_high AS ci_high, n "
+        "FROM evaluation.graph_alignment_changes"
+    ).to_arrow_table()
 
 
 def _query(

@@ -1,4 +1,4 @@
-"""The answer of a study in words, made from its leaderboard: what the report begins with.
+"""The questions of a study, and the second one's answer in words, made from its leaderboard.
 
 Every sentence follows from the tables. A model that does not beat counting names is said not to, first of all.
 """
@@ -10,11 +10,15 @@ import pyarrow as pa
 
 from bioalign_assets.report.numbers import interval
 
-__all__ = ["QUESTION", "answer", "cautions"]
+__all__ = ["QUESTION", "SECOND_QUESTION", "answer", "cautions", "listed"]
 
 QUESTION = (
-    "The question: does fine-tuning a language model with QLoRA make it tell CTD's curated gene-disease "
-    "associations from generated ones, better than baselines that never read a sentence?"
+    "The question: does fine-tuning with QLoRA make a language model's inner geometry agree with the knowledge graph "
+    "of genes and diseases?"
+)
+SECOND_QUESTION = (
+    "The second question: does it make the model tell CTD's curated gene-disease associations from generated ones, "
+    "better than baselines that never read a sentence?"
 )
 _POPULARITY = "That baseline only counts how often a gene and a disease occur among the training positives."
 
@@ -52,7 +56,7 @@ def cautions(leaderboard: pa.Table, *, is_synthetic: bool) -> list[str]:
     tiny = sorted({row["model"] for row in models if row["is_tiny"]})
     told = []
     if tiny:
-        which = "All models here are" if all(row["is_tiny"] for row in models) else f"{_listed(tiny)} are"
+        which = "All models here are" if all(row["is_tiny"] for row in models) else f"{listed(tiny)} are"
         if len(tiny) == 1 and which.endswith(" are") and not which.startswith("All"):
             which = f"{tiny[0]} is"
         told.append(
@@ -95,8 +99,8 @@ def _verdict(asked: Mapping[str, Sequence[Row]]) -> str:
         return f"A model beats the popularity baseline on {everywhere}. {_POPULARITY}"
     others = [name for name in judged if name not in above]
     return (
-        f"A model beats the popularity baseline on {len(above)} of {len(judged)} test sets ({_listed(above)}); "
-        f"on {_listed(others)} none does. {_POPULARITY}"
+        f"A model beats the popularity baseline on {len(above)} of {len(judged)} test sets ({listed(above)}); "
+        f"on {listed(others)} none does. {_POPULARITY}"
     )
 
 
@@ -114,7 +118,7 @@ def _on_test_set(name: str, rows: Sequence[Row]) -> list[str]:
         sentences.append(f"It {does} popularity (AUROC {popularity['auroc']:.3f}).")
         others = sorted({_who(each) for each in rows if each["is_above_popularity"]})
         if others and not row["is_above_popularity"]:
-            sentences.append(f"But {_listed(others)} does, with a narrower interval.")
+            sentences.append(f"But {listed(others)} does, with a narrower interval.")
     if row["lift"] is None:
         sentences.append("No baseline has been run on this test set.")
         return sentences
@@ -133,5 +137,6 @@ def _who(row: Row) -> str:
     return f"{row['model']}@{row['experiment']}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return some names, at least one, as a part of a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -37,7 +37,9 @@ class EvaluationSpec(Spec):
         default=42, ge=0, lt=2**32, description="Seed of the sample, bootstrap, split and map"
     )
     resamples: Annotated[int, _MEASURED] = Field(
-        default=1000, ge=100, description="Bootstrap resamples behind each interval"
+        default=1000,
+        ge=100,
+        description="Bootstrap resamples behind each interval, and permutations behind each null",
     )
     pooling: Annotated[Pooling, _ASKED] = Field(
         default="mean", description="mean over the tokens; padded-mean repeats the notebooks' flaw"

@@ -150,9 +150,72 @@ _METRICS = (
 _METRICS_UNIQUE = ("model", "experiment", "test_set", "prompt", "scope", "metric")
 
 
-def _metric_table(name: str, row: str) -> TableSchema:
+_ALIGNED = (
+    _c(
+        "measure",
+        TEXT,
+        "How geometry and graph are compared; docs/metrics.md has its formula, range and direction",
+    ),
+    _c(
+        "kind",
+        TEXT,
+        "Whose geometry: that of genes, of diseases, or of the edges between them",
+        allowed=("gene", "disease", "edge"),
+    ),
+)
+_EDGES = _c(
+    "edges",
+    TEXT,
+    "Which edges of the graph: all of the release, those that the variant was trained on, or those that it was not",
+    allowed=("all", "trained", "held-out"),
+)
+_AGAINST_NULL = (
+    _c("value", REAL, "The figure"),
+    _c("null_mean", REAL, "Mean of the figure over rewirings of the graph that keep every degree"),
+    _c("null_sd", REAL, "Its standard deviation over them", minimum=0),
+    _c(
+        "z",
+        REAL,
+        "Figure minus null mean, in standard deviations; empty where the null has none",
+        nullable=True,
+    ),
+    _c(
+        "p_value",
+        REAL,
+        "Share of rewirings that do as well, the graph itself counted (one-sided)",
+        minimum=0,
+        maximum=1,
+    ),
+    _c(
+        "calibrated",
+        REAL,
+        "Figure on the scale on which the null mean is 0 and the best possible 1; empty where the null is that already",
+        maximum=1,
+        nullable=True,
+    ),
+)
+_ENDS = (
+    _c("ci_low", REAL, "Lower end of the figure's 95% interval over entities", nullable=True),
+    _c("ci_high", REAL, "Upper end of the figure's 95% interval", nullable=True),
+    _c(
+        "calibrated_ci_low",
+        REAL,
+        "Lower end of the calibrated score's 95% interval, the null held fixed",
+        nullable=True,
+    ),
+    _c("calibrated_ci_high", REAL, "Upper end of that interval", nullable=True),
+)
+_INTERVALS = (
+    *_ENDS,
+    _c("rewirings", INTEGER, "Rewirings behind the null", minimum=1),
+    _c("n", INTEGER, "Names that were compared, or edges", minimum=1),
+    _c("seed", INTEGER, "Seed of the draws behind the figure"),
+)
+
+
+def _metric_table(name: str, row: str, *more: Column) -> TableSchema:
     return TableSchema(room="evaluation", name=name, row=row, partitioned_by="variant",
-                       columns=(_VARIANT, *_METRICS), unique=_METRICS_UNIQUE)  # fmt: skip
+                       columns=(_VARIANT, *_METRICS, *more), unique=_METRICS_UNIQUE)  # fmt: skip
 
 
 _ALL: tuple[TableSchema, ...] = (
@@ -234,6 +297,19 @@ _ALL: tuple[TableSchema, ...] = (
         ),
     ),
     TableSchema(
+        room="alignment", name="edges", row="One edge of the release's graph: a gene and a disease that CTD has curated with direct evidence",
+        unique=("gene_symbol", "disease_name"),
+        columns=(_GENE_SYMBOL, _DISEASE_NAME),
+    ),
+    TableSchema(
+        room="alignment", name="rewirings", row="The release's graph of curated associations, its edges drawn anew so that every gene and disease keeps its degree",
+        unique=("rewiring",), may_be_empty=True,
+        columns=(
+            _c("rewiring", INTEGER, "Number of the rewiring, from 0", minimum=0),
+            _c("diseases", pa.list_(pa.int64()), "Place of each edge's disease among the release's disease names in order; the genes are those of the graph's edges in order"),
+        ),
+    ),
+    TableSchema(
         room="models", name="base", row="One base model, resolved", partitioned_by="model", unique=("model",),
         columns=(
             _MODEL_KEY,
@@ -312,6 +388,28 @@ _ALL: tuple[TableSchema, ...] = (
         ),
     ),
     TableSchema(
+        room="inference", name="graph_names", row="The embedding of one bare name of a gene or disease of the release",
+        partitioned_by="variant", unique=("variant", "kind", "name"),
+        columns=(
+            _VARIANT, _MODEL_KEY, _EXPERIMENT,
+            _c("kind", TEXT, "What it names", allowed=("gene", "disease")),
+            _c("name", TEXT, "Gene symbol or disease name of a curated association"),
+            _c("embedding", pa.list_(pa.float32()), "Pooled last hidden state of the name alone"),
+        ),
+    ),
+    TableSchema(
+        room="inference", name="layer_alignment", row="One measure of graph alignment after one layer, with its null values",
+        partitioned_by="variant", unique=("variant", "measure", "kind", "layer"), may_be_empty=True,
+        columns=(
+            _VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED,
+            _c("layer", INTEGER, "Decoder layers that the names went through; 0: their tokens' own embeddings", minimum=0),
+            _c("value", REAL, "The figure"),
+            _c("null_values", pa.list_(REAL), "The figure on each rewiring of the graph"),
+            _c("resampled", pa.list_(REAL), "The figure over resampled names, of layer 0 alone: the input embeddings stand beside the models", nullable=True),
+            _c("n", INTEGER, "Names that were compared", minimum=1),
+        ),
+    ),
+    TableSchema(
         room="inference", name="rankings", row="The rank of one held-out true pair's answer among its candidates", partitioned_by="variant",
         unique=("variant", "test_set", "prompt", "target", "candidates", "row_number"),
         columns=(
@@ -324,7 +422,13 @@ _ALL: tuple[TableSchema, ...] = (
             _c("rank", REAL, "Place of the answer, from 1, ties at their mean", minimum=1),
         ),
     ),
-    _metric_table("kg_separation", "Separation by cosine: of true and false statements, and of the two names of true and false pairs"),
+    _metric_table(
+        "kg_separation", "Separation by cosine: of true and false statements, and of the two names of true and false pairs",
+        _c("null_mean", REAL, "Mean of the figure over permutations of the labels, as many as resamples: what chance gives; this column and those behind it are of KG separation alone", nullable=True),
+        _c("p_value", REAL, "Share of permutations whose absolute figure is at least as large (counts plus one), not corrected for the number of figures", minimum=0, maximum=1, nullable=True),
+        _c("n_true", INTEGER, "Rows with label 1", unit="rows", minimum=1, nullable=True),
+        _c("n_false", INTEGER, "Rows with label 0; chance gives a signed figure other than 0 where the two differ", unit="rows", minimum=1, nullable=True),
+    ),
     _metric_table("embedding_probe", "How well a linear probe reads the label from the embeddings"),
     _metric_table("zero_shot", "How well the model answers whether a statement is true"),
     _metric_table("link_prediction", "How high the model ranks the answer to a held-out true pair with one name hidden"),
@@ -336,6 +440,53 @@ _ALL: tuple[TableSchema, ...] = (
             _VARIANT, _MODEL_KEY, _EXPERIMENT, _TEST_SET, _ROW_NUMBER, _PAIR_ID, _LABEL,
             _c("x", REAL, "First coordinate of the map (no unit: only neighbourhoods mean something)"),
             _c("y", REAL, "Second coordinate of the map"),
+        ),
+    ),
+    TableSchema(
+        room="evaluation", name="graph_alignment", row="How well the geometry of a variant agrees with the graph by one measure, against its null",
+        partitioned_by="variant", unique=("variant", "measure", "kind", "edges"), may_be_empty=True,
+        columns=(_VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED, _EDGES, *_AGAINST_NULL, *_INTERVALS),
+    ),
+    TableSchema(
+        room="evaluation", name="medic_alignment", row="How well the geometry of a variant's disease names agrees with MEDIC's tree, against its null",
+        partitioned_by="variant", unique=("variant", "measure"), may_be_empty=True,
+        columns=(_VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED, *_AGAINST_NULL, *_INTERVALS),
+    ),
+    TableSchema(
+        room="evaluation", name="graph_alignment_layers", row="The same after one layer of a variant",
+        partitioned_by="variant", unique=("variant", "measure", "kind", "layer"), may_be_empty=True,
+        columns=(
+            _VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED,
+            _c("layer", INTEGER, "Decoder layers that the names went through; 0: their tokens' own embeddings", minimum=0),
+            *_AGAINST_NULL, *_ENDS,
+            _c("n", INTEGER, "Names that were compared", minimum=1),
+            _c("is_best", FLAG, "Whether no other layer lies as far above its null"),
+            _c("best_p_value", REAL, "Of the best layer: its p-value, corrected for having been chosen among all", minimum=0, maximum=1, nullable=True),
+        ),
+    ),
+    TableSchema(
+        room="evaluation", name="graph_alignment_changes", row="One measure of a tuned variant beside the same model untuned, paired over entities",
+        partitioned_by="variant", unique=("variant", "measure", "kind", "edges"), may_be_empty=True,
+        columns=(
+            _VARIANT, _MODEL_KEY, _EXPERIMENT, *_ALIGNED, _EDGES,
+            _c("untuned", REAL, "Figure of the untuned model"),
+            _c("tuned", REAL, "Figure of the tuned model"),
+            _c("change", REAL, "Tuned minus untuned"),
+            _c("change_ci_low", REAL, "Lower end of the change's 95% interval, paired over entities"),
+            _c("change_ci_high", REAL, "Upper end of that interval"),
+            _c("p_value", REAL, "Two-sided p-value of no change, not corrected for the number of tests", minimum=0, maximum=1),
+            _c("untuned_calibrated", REAL, "Calibrated score of the untuned model", maximum=1, nullable=True),
+            _c("tuned_calibrated", REAL, "Calibrated score of the tuned model", maximum=1, nullable=True),
+            _c("n", INTEGER, "Names that were compared, or edges", minimum=1),
+            _c("seed", INTEGER, "Seed of the draws behind the figure"),
+        ),
+    ),
+    TableSchema(
+        room="evaluation", name="graph_alignment_baselines", row="The same of a representation of the names that no language model made",
+        unique=("model", "measure", "kind", "edges"), may_be_empty=True,
+        columns=(
+            _c("model", TEXT, "What it is: random vectors, names-lsa, or transe"),
+            *_ALIGNED, _EDGES, *_AGAINST_NULL, *_INTERVALS,
         ),
     ),
     TableSchema(
@@ -371,7 +522,7 @@ _ALL: tuple[TableSchema, ...] = (
             _c("tuned_ci_low", REAL, "Lower end of its 95% interval", nullable=True),
             _c("tuned_ci_high", REAL, "Upper end of its 95% interval", nullable=True),
             _c("change", REAL, "Tuned minus untuned"),
-            _c("change_percent", REAL, "Change as a share of the untuned figure; empty where that is 0", unit="%", nullable=True),
+            _c("change_percent", REAL, "Change as a share of the untuned figure; only of a metric that can't be negative, where the lower end of that figure's 95% interval is known and more than half of it", unit="%", nullable=True),
             _c("change_ci_low", REAL, "Lower end of the change's 95% interval on the rows that both were asked; empty where the figure is not compared", nullable=True),
             _c("change_ci_high", REAL, "Upper end of that interval", nullable=True),
             _c("p_value", REAL, "Two-sided p-value of no change on these rows, not corrected for the number of tests", minimum=0, maximum=1, nullable=True),

@@ -104,7 +104,8 @@ def test_where_both_were_asked_the_same_rows_the_figures_are_those_of_the_metric
                 for name in ("kg_separation", "embedding_probe")
             ),
             edge_rows(tables["embeddings"], names=tables["names"], pairs=tables["pairs"], spec=SPEC),
-        ]
+        ],
+        promote_options="default",
     )
     values = {
         (row["variant"], row["test_set"], row["prompt"], row["metric"]): row["value"]

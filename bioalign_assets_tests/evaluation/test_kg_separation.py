@@ -139,3 +139,58 @@ def test_signed_interval_covers_the_expected_figure_about_as_often_as_it_says():
 def test_one_class_and_labels_that_do_not_fit_raise(labels, told):
     with pytest.raises(ValueError, match=told):
         signed(np.ones((4, 3)), labels)
+
+
+def test_permuted_figures_equal_a_plain_loop_over_permuted_labels(monkeypatch):
+    matrix, labels = np.random.default_rng(2).normal(size=(20, 3)) + 0.5, np.array([1] * 13 + [0] * 7)
+    statistic = SignedSeparation(matrix, labels=labels)
+    found = statistic.permuted(permutations=40, rng=np.random.default_rng(4))
+    again = np.random.default_rng(4)
+    expected = [signed(matrix, again.permuted(labels.astype(float))) for _ in range(40)]
+    assert found == pytest.approx(expected, abs=1e-12)
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", 64)
+    small = statistic.permuted(permutations=40, rng=np.random.default_rng(4))
+    assert small == pytest.approx(found, abs=1e-12)
+
+
+def test_chance_gives_a_smaller_class_a_larger_figure_and_that_much_is_the_null():
+    """Drawn without replacement: E||mean of n of N||^2 = ||u||^2 + (1 - ||u||^2) (N - n) / (n (N - 1))."""
+    matrix, labels = np.random.default_rng(0).normal(size=(60, 4)) + 0.3, np.array([1] * 10 + [0] * 50)
+    with_sign, absolute = estimates(matrix, labels, resamples=4000)
+    spread = 1 - mean_cosine(unit_vectors(matrix))
+    assert with_sign.null_mean == pytest.approx(spread / 59 * (50 / 10 - 10 / 50), rel=0.05)
+    assert absolute.null_mean >= abs(with_sign.null_mean)
+    assert absolute.p_value == with_sign.p_value
+    assert (absolute.n_true, absolute.n_false, absolute.n) == (10, 50, 60)
+
+
+def test_p_is_the_share_of_all_labellings_with_at_least_the_figure():
+    matrix, true = np.random.default_rng(5).normal(size=(9, 3)) + 0.4, 3
+    labellings = [
+        np.isin(np.arange(9), chosen).astype(int) for chosen in itertools.combinations(range(9), true)
+    ]
+    figures = np.array([abs(signed(matrix, labels)) for labels in labellings])
+    for place in (0, 20, 60, int(figures.argmax())):
+        exact = np.mean(figures >= figures[place] - 1e-12)
+        _, absolute = estimates(matrix, labellings[place], resamples=3000)
+        assert absolute.p_value == pytest.approx(exact, abs=0.03)  # three standard errors
+        assert absolute.null_mean == pytest.approx(figures.mean(), rel=0.05)
+
+
+def test_chance_has_a_small_p_about_as_often_as_it_says_and_a_tighter_class_always():
+    labels = np.array([1] * 25 + [0] * 75)
+    below, rounds = 0, 300
+    for seed in range(rounds):
+        matrix = np.random.default_rng(seed).normal(size=(100, 5)) + 0.5
+        below += estimates(matrix, labels, seed=seed)[1].p_value <= 0.05
+        matrix[labels == 1] += 3.0
+        assert estimates(matrix, labels, seed=seed)[1].p_value == 1 / 101
+    assert 3 <= below <= 27  # 15 expected with a standard deviation of 3.8
+
+
+def test_p_does_not_see_classes_that_lie_apart_across_the_axis_of_the_cone():
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    matrix = rng.normal(size=(200, 3)) * 0.1 + [5.0, 0.0, 0.0]
+    matrix[:, 1] += np.where(labels == 1, 2.0, -2.0)
+    assert estimates(matrix, labels)[1].p_value > 0.05

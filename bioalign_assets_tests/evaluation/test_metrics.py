@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from bioalign_assets.errors import EvaluationError
+from bioalign_assets.evaluation.alignment_metrics import ALIGNMENT_METRICS
 from bioalign_assets.evaluation.answers import ANSWERS
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
 from bioalign_assets.evaluation.edge_separation import edge_rows
@@ -23,7 +24,7 @@ TEST_SETS = {"published": {"rows": 120, "shift": 1.0}, "held-out": {"rows": 80, 
 
 
 def of_embeddings(name):
-    return lambda rows, *, spec: embedding_rows(rows, table=f"evaluation.{name}", spec=spec)
+    return lambda rows, *, spec: embedding_rows(rows, table=f"evaluation.{name}", spec=spec, drawn=DRAWN)
 
 
 def of_map(rows, *, spec):
@@ -38,6 +39,10 @@ def of_edges(rows, *, spec):
 
 
 CLOUDS = pa.concat_tables([embeddings(test_set=name, **shape) for name, shape in TEST_SETS.items()])
+DRAWN = {
+    name: np.random.default_rng(0).permutation(where(CLOUDS, test_set=name)["row_number"])
+    for name in TEST_SETS
+}
 NAMED = pa.concat_tables(
     [named_study(test_set=name, rows=shape["rows"])[0] for name, shape in TEST_SETS.items()]
 )
@@ -79,7 +84,11 @@ def test_every_metric_is_declared_in_full(metric):
 
 def test_every_metric_is_declared_once_and_made_by_someone():
     names = [metric.name for family in FAMILIES for metric in family.metrics]
-    assert len(names) == len(set(names)) == len(METRICS)
+    of_graphs = {
+        metric.name for metric in ALIGNMENT_METRICS
+    }  # made for a graph and its nulls: test_graph_alignment
+    assert len(names) == len(set(names)) == len(METRICS) - len(of_graphs)
+    assert set(METRICS) == of_graphs | set(names)
     emitted = {
         name for _, make, given in MADE.values() for name in make(given, spec=SPEC)["metric"].to_pylist()
     }
@@ -109,6 +118,17 @@ def test_a_test_set_has_the_same_figures_alone_and_in_any_storage_order(made):
     assert content_hash(make(shuffled, spec=SPEC)) == content_hash(rows)
     alone = make(where(given, test_set="held-out"), spec=SPEC)
     assert alone.equals(where(rows, test_set="held-out"))
+
+
+def test_rows_of_kg_separation_say_what_chance_gives_and_those_of_names_don_t():
+    columns = ["null_mean", "p_value", "n_true", "n_false"]
+    _, make, given = MADE["kg_separation"]
+    for row in make(given, spec=SPEC).to_pylist():
+        assert 0 < row["p_value"] <= 1
+        assert row["n_true"] + row["n_false"] == row["n"]
+        assert row["null_mean"] is not None
+    _, make, given = MADE["edges"]
+    assert make(given, spec=SPEC).select(columns).to_pylist() == [dict.fromkeys(columns)] * 4
 
 
 def test_two_variants_in_one_table_are_kept_apart():

@@ -132,7 +132,7 @@ def test_a_variant_comes_with_what_it_is_made_from_and_the_report(selecting):
     }  # it is compared with the latter
     assert partitions(found, "models.base") == {"m"}
     assert partitions(found, "curation.pairs") == {"one"}
-    assert P("ctd.diseases", None) not in found
+    assert partitions(found, "curation.disease_classes") == set()
     assert P("report.leaderboard", None) in found
     assert P("ctd.release", None) in found
 
@@ -147,7 +147,7 @@ def test_a_model_comes_with_all_its_variants(selecting):
 def test_a_dataset_comes_without_models(selecting):
     found = selecting(datasets=["two"])
     assert partitions(found, "evaluation.baselines") == {"two"}
-    assert {node.room for node in found} == {"ctd", "curation", "evaluation", "report"}
+    assert {node.room for node in found} == {"ctd", "curation", "alignment", "evaluation", "report"}
     assert partitions(found, "curation.pairs") == {"two"}
 
 

@@ -112,12 +112,13 @@ def test_when_all_is_fresh_nothing_is_run(whole, walking, small):
 
 
 def test_what_is_stale_is_made_anew_as_far_as_it_comes_out_different(whole, walking, small):
-    whole.same |= {"curation.pairs", "models.base"}
+    whole.same |= {"curation.pairs", "models.base", "alignment.edges"}
     whole.record(RELEASE, "another")
     walk, _ = walking(whole)
     steps = go(walk, everything(small.graph))
     found = {str(node): step.outcome for step in steps for node in step.nodes}
     expected = {"ctd.associations": "changed", "ctd.changes": "changed", "report.study": "changed"}
+    expected |= {"alignment.edges": "same"}
     expected |= {f"curation.pairs[{name}]": "same" for name in small.study.datasets}
     expected |= {f"models.base[{name}]": "same" for name in small.study.models}
     assert found == expected
@@ -284,7 +285,7 @@ def test_without_models_what_loads_one_waits_and_what_mixes_old_with_new_too(who
     walk, executes = walking(whole)
     steps = go(walk, Wanted(nodes=set(small.graph), builds=False, loads_models=False))
     rooms = {node.room for node in made_nodes(executes)}
-    assert rooms == {"ctd", "curation", "evaluation"}
+    assert rooms == {"ctd", "curation", "alignment", "evaluation"}
     waits = {node: step.why for step in steps if step.outcome == "waits" for node in step.nodes}
     assert "--training" in waits[P("models.base", "tiny-llama")]
     assert "waits for models.base[tiny-llama]" in waits[LEADERBOARD] or "waits for" in waits[LEADERBOARD]
@@ -296,7 +297,10 @@ def test_what_can_not_be_had_is_told_and_leaves_the_rest(empty, walking, small):
     steps = go(walk, everything(small.graph, lacks={MEDIC: "there is no MEDIC"}))
     waits = {node: step.why for step in steps if step.outcome == "waits" for node in step.nodes}
     assert waits[MEDIC] == "there is no MEDIC"
-    assert {node.partition for node in waits} == {None, "same-class"}
+    waiting = {node for node in waits if node.asset != "evaluation.medic_alignment"}
+    assert {node.partition for node in waiting} == {None, "same-class"}
+    assert {node.partition for node in waits} - {None, "same-class"} == {v.key for v in small.study.variants}
+    assert P("evaluation.graph_alignment", "tiny-llama@paper") in made_nodes(executes)
     assert LEADERBOARD in made_nodes(executes)
 
 

@@ -20,7 +20,7 @@ RELEASE, ASSOCIATIONS = P("ctd.release", None), P("ctd.associations", None)
 ADAPTER, LOG = P("training.adapter", "tiny-llama@paper"), P("training.log", "tiny-llama@paper")
 UNBUILT = "tiny-benchmark@untuned"
 UNTRAINED = {P("training.adapter", "tiny-llama@untuned"), P("training.log", "tiny-llama@untuned")}
-TABLE_ROOMS = ("ctd", "curation", "evaluation", "report")
+TABLE_ROOMS = ("ctd", "curation", "alignment", "evaluation", "report")
 REPORT = {P(f"report.{name}", None) for name in ("improvements", "leaderboard", "seeds", "study")}
 
 
@@ -47,7 +47,7 @@ def test_a_new_release_makes_each_partition_once_in_order(ledger, graph):
 
 
 def test_what_comes_out_as_it_was_stops_the_chain(ledger):
-    ledger.same |= {"curation.pairs", "models.base"}
+    ledger.same |= {"curation.pairs", "models.base", "alignment.edges"}
     ledger.record(RELEASE, "the same pairs")
     expected = {ASSOCIATIONS, P("ctd.changes", None), P("report.study", None)}
     expected |= {node for node in ledger.graph if node.asset in ledger.same} - ledger.of_state("missing")
@@ -177,7 +177,7 @@ def test_while_models_wait_what_follows_from_them_waits_too(ledger):
         (P("study.training", "tiny-llama@paper"), {"training", "report"}),
         (P("study.models", "tiny-llama"), {"models", "report"}),
         (P("study.inference", "tiny-llama@untuned"), {"inference"}),
-        (P("study.evaluation", None), {"evaluation"}),
+        (P("study.evaluation", None), {"alignment", "evaluation"}),
         (P("study.links", None), {"inference", "evaluation"}),
         (P("study.datasets", "stable"), {"curation"}),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioalign_assets.errors import ModelError
-from bioalign_assets.inference.embeddings import NOTEBOOK_BATCH_SIZE, embed
+from bioalign_assets.inference.embeddings import NOTEBOOK_BATCH_SIZE, embed, embed_layers
 from bioalign_assets_tests import tiny_models
 
 # from one word to more than the tiny Mistral's window, not sorted by length
@@ -49,6 +49,22 @@ def test_is_the_mean_over_its_own_tokens_at_any_batch_size(loaded, expected, bat
     assert found.dtype == np.float32
     assert found.shape == (len(TEXTS), loaded.model.config.hidden_size)
     assert np.abs(found - expected).max() < 1e-5
+
+
+def test_every_layer_comes_from_one_pass(loaded, expected):
+    kept = np.array([0, 3, len(TEXTS) - 1])
+    last, found = embed_layers(TEXTS, kept=kept, loaded=loaded, batch_size=7)
+    assert found.shape == (loaded.model.config.num_hidden_layers + 1, 3, expected.shape[1])
+    assert np.abs(last - expected).max() < 1e-5
+    assert np.abs(found[-1] - expected[kept]).max() < 1e-5
+    ids = loaded.tokenizer(TEXTS[3], return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        states = loaded.model(input_ids=ids, output_hidden_states=True).hidden_states
+        words = loaded.model.get_input_embeddings()(ids)[0].mean(dim=0).numpy()
+    assert np.abs(found[0, 1] - words).max() < 1e-6
+    for layer, state in enumerate(states):
+        assert np.abs(found[layer, 1] - state[0].mean(dim=0).numpy()).max() < 1e-5
+    assert [len(each) for each in embed_layers([], kept=kept[:0], loaded=loaded)] == [0, len(states)]
 
 
 @settings(deadline=None, max_examples=3)

@@ -219,6 +219,12 @@ BROKEN = [
     ("inference.embeddings", "finite_embeddings", with_value("embedding", np.full(128, np.nan, np.float32))),
     ("inference.names", "schema", repeat_first_row),
     ("inference.names", "finite_embeddings", with_value("embedding", np.zeros(128, np.float32))),
+    ("inference.graph_names", "schema", repeat_first_row),
+    ("inference.graph_names", "finite_embeddings", with_value("embedding", np.full(128, np.nan, np.float32))),
+    *[(name, "schema", repeat_first_row) for name in (
+        "alignment.edges", "alignment.rewirings", "inference.layer_alignment", "evaluation.graph_alignment",
+        "evaluation.graph_alignment_layers", "evaluation.graph_alignment_changes",
+        "evaluation.graph_alignment_baselines", "evaluation.medic_alignment")],
     ("inference.answers", "schema", with_value("p_true", 1.5)),
     ("inference.answers", "probabilities_in_range", with_value("p_true", 1.5)),
     ("inference.rankings", "schema", repeat_first_row),

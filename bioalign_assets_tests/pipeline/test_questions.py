@@ -24,8 +24,8 @@ QUERIES = re.findall(
 MAY_BE_EMPTY = ("What the last release changed",)  # there was one release
 
 
-def test_there_are_ten_queries():
-    assert len(QUERIES) == 10
+def test_there_are_twelve_queries():
+    assert len(QUERIES) == 12
 
 
 @pytest.mark.parametrize(("title", "query"), QUERIES, ids=[title for title, _ in QUERIES])

@@ -62,7 +62,7 @@ def test_the_leaderboard_has_every_contestant_with_n_and_interval(catalogue):
 def test_improvements_compare_the_tuned_model_with_itself(catalogue):
     rows = catalogue.sql("FROM report.improvements").to_arrow_table().to_pylist()
     assert {row["model"] for row in rows} == {"tiny-llama"}
-    assert {"kg_separation", "probe_accuracy", "accuracy", "auroc", "silhouette_tsne"} <= {
+    assert {"kg_separation", "probe_accuracy_notebook", "accuracy", "auroc", "silhouette_notebook"} <= {
         row["metric"] for row in rows
     }
     for row in rows:
@@ -147,7 +147,11 @@ def test_every_asset_is_described_for_a_person(micro):
             ["tsne_tiny-llama_paper_published", "models_published_unseen", "changes_published"],
         ),
         ("report.study", None, ["losses_tiny-llama_1"]),
-        ("report.leaderboard", None, ["leaderboard_published_unseen", "leaderboard_published_training"]),
+        (
+            "report.leaderboard",
+            None,
+            ["alignment", "leaderboard_published_unseen", "leaderboard_published_training"],
+        ),
     ],
 )
 def test_plots_are_images_in_the_metadata(instance, full_name, partition, plots):

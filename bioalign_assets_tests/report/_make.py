@@ -78,13 +78,49 @@ def baseline(name, auroc, **more):
     return asked(name, "baseline", auroc, **{"prompt": None, **more})
 
 
+def alignment(model, experiment, calibrated, *, measure="partial_rsa", kind="disease", edges="all", **more):
+    """A row of graph alignment, of a variant or, without experiment, of a baseline; its null is 0.02 +- 0.01."""
+    value = 0.02 + 0.98 * calibrated
+    whose = {"model": model}
+    if experiment is not None:
+        whose |= {"variant": f"{model}@{experiment}", "experiment": experiment}
+    return {
+        **whose, "measure": measure, "kind": kind, "edges": edges, "value": value, "null_mean": 0.02, "null_sd": 0.01,
+        "z": (value - 0.02) / 0.01, "p_value": 0.005 if value > 0.04 else 0.4, "calibrated": calibrated,
+        "ci_low": value - 0.01, "ci_high": value + 0.01, "calibrated_ci_low": calibrated - 0.01,
+        "calibrated_ci_high": calibrated + 0.01, "rewirings": 200, "n": 900, "seed": 42,
+    } | more  # fmt: skip
+
+
+def alignment_change(
+    model, experiment, before, after, *, half=0.01, measure="partial_rsa", kind="disease", edges="all", **more
+):
+    """A row of what tuning changed of it, by its calibrated scores."""
+    change = 0.98 * (after - before)
+    return {
+        "variant": f"{model}@{experiment}", "model": model, "experiment": experiment, "measure": measure, "kind": kind,
+        "edges": edges, "untuned": 0.02 + 0.98 * before, "tuned": 0.02 + 0.98 * after, "change": change,
+        "change_ci_low": change - half, "change_ci_high": change + half,
+        "p_value": 0.002 if abs(change) > half else 0.3, "untuned_calibrated": before, "tuned_calibrated": after,
+        "n": 900, "seed": 42,
+    } | more  # fmt: skip
+
+
+def alignment_layer(
+    model, experiment, layer, calibrated, *, best=None, measure="partial_rsa", kind="disease"
+):
+    """A row of the same after one layer; ``best`` is its corrected p, where it is the best."""
+    row = alignment(model, experiment, calibrated, measure=measure, kind=kind)
+    return row | {"layer": layer, "is_best": best is not None, "best_p_value": best}
+
+
 def warehouse(**tables):
     """A connection with the evaluation tables as tables; those not named are empty."""
     connection = duckdb.connect()
     connection.execute("CREATE SCHEMA evaluation")
     for name in EVALUATIONS:
         schema = TABLES[f"evaluation.{name}"].arrow
-        rows = [{key: row[key] for key in schema.names} for row in tables.get(name, [])]
+        rows = [{key: row.get(key) for key in schema.names} for row in tables.get(name, [])]
         connection.register(f"_{name}", pa.Table.from_pylist(rows, schema=schema))
         connection.execute(f"CREATE TABLE evaluation.{name} AS SELECT * FROM _{name}")
         connection.unregister(f"_{name}")

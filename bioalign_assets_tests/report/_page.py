@@ -12,7 +12,15 @@ from bioalign_assets.report.tables import improvements, leaderboard, stored_figu
 from bioalign_assets.study import Study
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
-from bioalign_assets_tests.report._make import asked, baseline, figure, warehouse
+from bioalign_assets_tests.report._make import (
+    alignment,
+    alignment_change,
+    alignment_layer,
+    asked,
+    baseline,
+    figure,
+    warehouse,
+)
 
 EVIL_GENE = "<script>alert('gene')</script>"
 EVIL_DISEASE = 'Fever" onload="alert(1)" & </text><b>$chills$'
@@ -94,6 +102,32 @@ def metric_tables(*, popularity=0.8):
     }  # fmt: skip
 
 
+ALIGNED = {"llama@untuned": 0.03, "llama@paper": 0.09, "llama@paper-43": 0.07, "bio@untuned": 0.05}
+"""The calibrated score of each variant"""
+
+
+def alignment_of(variant):
+    model, experiment = variant.split("@")
+    score, before = ALIGNED[variant], ALIGNED[f"{model}@untuned"]
+    yield "evaluation.graph_alignment", [
+        alignment(model, experiment, score), alignment(model, experiment, score / 2, kind="gene"),
+        alignment(model, experiment, 0.2, measure="edge_procrustes", kind="edge", n=12_345),
+    ]  # fmt: skip
+    yield "evaluation.medic_alignment", [alignment(model, experiment, score, measure="medic_rsa", n=400)]
+    yield "evaluation.graph_alignment_layers", [
+        alignment_layer(model, experiment, 0, 0.01), alignment_layer(model, experiment, 1, score + 0.01, best=0.0149),
+        alignment_layer(model, experiment, 2, score),
+    ]  # fmt: skip
+    if experiment != "untuned":
+        yield "evaluation.graph_alignment_changes", [
+            alignment_change(model, experiment, before, score),
+            alignment_change(model, experiment, before, score + 0.05, edges="trained"),
+            alignment_change(model, experiment, before, before + 0.001, edges="held-out"),
+            alignment_change(model, experiment, before, score, kind="gene"),
+            alignment_change(model, experiment, before, score, measure="mutual_knn"),
+        ]  # fmt: skip
+
+
 def of_variant(variant, *, rng):
     model, experiment = variant.split("@")
     who = {"variant": variant, "model": model, "experiment": experiment, "test_set": "published"}
@@ -141,8 +175,12 @@ def write_study(root, *, without=(), popularity=0.8, **release_more):
         }]), model)  # fmt: skip
     rng = np.random.default_rng(2)
     for variant in VARIANTS:
-        for full_name, rows in of_variant(variant, rng=rng):
+        for full_name, rows in (*of_variant(variant, rng=rng), *alignment_of(variant)):
             write(full_name, rows_of(full_name, rows), variant)
+    scores = {"random": 0.001, "names-lsa": 0.012, "transe": 0.14}
+    write("evaluation.graph_alignment_baselines", rows_of("evaluation.graph_alignment_baselines", [
+        alignment(name, None, score, kind=kind) for name, score in scores.items() for kind in ("disease", "gene")
+    ]))  # fmt: skip
     metrics = metric_tables(popularity=popularity)
     connection = warehouse(**metrics)
     for name, rows in metrics.items():

@@ -90,16 +90,26 @@ def test_improvements_keep_prompts_test_sets_and_experiments_apart():
     ]
 
 
-def test_change_from_zero_has_no_percentage_and_from_below_keeps_its_sign():
-    table = improved(
-        cluster_quality=[
-            figure("m", "untuned", "silhouette_tsne", 0.0, prompt=None),
-            figure("m", "paper", "silhouette_tsne", 0.1, prompt=None),
-            figure("n", "untuned", "silhouette_tsne", -0.1, prompt=None),
-            figure("n", "paper", "silhouette_tsne", 0.1, prompt=None),
-        ]
-    )
-    assert [row["change_percent"] for row in table.to_pylist()] == [None, pytest.approx(200.0)]
+@pytest.mark.parametrize(
+    ("metric", "untuned", "half", "percent"),
+    [
+        ("kg_separation", 0.0, 0.0, None),
+        ("kg_separation", 0.00002, 0.00002, None),  # as an interval of the absolute value across 0: from 0
+        ("kg_separation", 0.04, 0.021, None),
+        ("kg_separation", 0.04, 0.019, 150.0),
+        ("accuracy", 0.5, 0.04, -80.0),
+        ("kg_separation_signed", 0.04, 0.001, None),
+        ("silhouette", 0.0088, 0.002, None),
+        ("mcc", -0.05, 0.01, None),
+    ],
+)
+def test_there_is_no_percentage_of_a_figure_near_zero_or_of_one_that_can_be_negative(
+    metric, untuned, half, percent
+):
+    both = [figure("m", "untuned", metric, untuned, half=half), figure("m", "paper", metric, 0.1)]
+    (row,) = improved(zero_shot=both).to_pylist()
+    assert row["change_percent"] == (None if percent is None else pytest.approx(percent))
+    assert row["change"] == pytest.approx(0.1 - untuned)
 
 
 def test_full_scope_figures_take_no_part_in_improvements():
@@ -173,8 +183,8 @@ def test_figures_of_different_rows_are_not_taken_from_each_other():
     assert (accuracy["untuned"], accuracy["tuned"], accuracy["n"]) == (0.5, 0.7, 100)
     assert accuracy["change"] == pytest.approx(0.2)
     assert accuracy["change_ci_low"] <= accuracy["change"] <= accuracy["change_ci_high"]
-    for end in ("untuned_ci_low", "untuned_ci_high", "tuned_ci_low", "tuned_ci_high"):
-        assert accuracy[end] is None
+    for name in ("untuned_ci_low", "untuned_ci_high", "tuned_ci_low", "tuned_ci_high", "change_percent"):
+        assert accuracy[name] is None
 
 
 def test_variants_that_the_study_does_not_name_take_no_part():

@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime
 from html import escape
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -12,12 +13,13 @@ import pytest
 from bioalign_assets.report import blocks
 from bioalign_assets.report.page import study_page
 from bioalign_assets.report.reading import Reading
-from bioalign_assets.report.score_sections import improvement_section
+from bioalign_assets.report.score_sections import improvement_section, separation_section
 from bioalign_assets.report.source_sections import LIBRARIES
 from bioalign_assets.warehouse.hashing import content_hash
 from bioalign_assets.warehouse.schemas import TABLES
 from bioalign_assets.warehouse.tables import Tables
-from bioalign_assets_tests.report._page import STUDY, VARIANTS, release, write_study
+from bioalign_assets_tests.report._make import figure
+from bioalign_assets_tests.report._page import STUDY, VARIANTS, release, rows_of, write_study
 
 VOID = {"meta", "br", "link", "img", "hr"}
 
@@ -58,7 +60,8 @@ def elements(page):
 
 def test_the_sections_are_there_with_their_contents_listed(page, elements):
     assert page.sections == (
-        "Datasets", "Leaderboard", "What tuning changed", "Seeds pooled", "Pictures of the models", "What changed",
+        "Does the geometry agree with the graph?", "Datasets", "Leaderboard", "What tuning changed",
+        "KG separation against chance", "Seeds pooled", "Pictures of the models", "What changed",
         "Versions and provenance", "Sources to cite",
     )  # fmt: skip
     links = [each["href"] for each in elements.of("a") if each["href"].startswith("#")]
@@ -113,17 +116,30 @@ def test_the_same_tables_give_the_same_bytes(page, tmp_path):
     assert study_page(elsewhere, study=STUDY).html == page.html
 
 
-def test_the_first_paragraph_has_the_answer(page):
-    first = re.search(r'<p class="summary">(.*?)</p>', page.html, re.DOTALL).group(1)
-    assert "A model beats the popularity baseline on published." in first  # 0.82 to 0.86 against 0.80
+def test_the_first_paragraph_says_whether_the_geometry_agrees_and_the_second_who_beats_popularity(page):
+    first, second = re.findall(r'<p class="summary">(.*?)</p>', page.html, re.DOTALL)
     assert first.startswith("The question: ")
+    assert (
+        "For 2 of 2 tuned models, yes: tuning moved the geometry of llama@paper and llama@paper-43" in first
+    )
+    assert second.startswith("The second question: ")
+    assert "A model beats the popularity baseline on published." in second  # 0.82 to 0.86 against 0.80
 
 
-def test_a_model_that_does_not_beat_popularity_is_told_so_in_the_first_paragraph(tmp_path, undrawn):
+def test_a_model_that_does_not_beat_popularity_is_told_so_before_the_contents(tmp_path, undrawn):
     html = study_page(write_study(tmp_path, popularity=0.95), study=STUDY).html
-    first = re.search(r"<p[^>]*class=\"summary\">(.*?)</p>", html, re.DOTALL).group(1)
-    assert "No model beats the popularity baseline on published." in first
-    assert "It does not beat popularity (AUROC 0.950)." in first
+    told = html.split("</header>")[0]
+    assert "No model beats the popularity baseline on published." in told
+    assert "It does not beat popularity (AUROC 0.950)." in told
+
+
+def test_a_study_whose_alignment_was_not_measured_says_so_and_has_no_such_section(copied, undrawn):
+    for name in TABLES:
+        if "_alignment" in name and copied.folder(TABLES[name]).exists():
+            shutil.rmtree(copied.folder(TABLES[name]))
+    page = study_page(copied, study=STUDY)
+    assert "That is still open: no model&#39;s geometry has been measured yet." in page.html
+    assert page.sections[0] == "Datasets"
 
 
 def test_a_synthetic_release_is_told_in_the_first_paragraph(copied, undrawn):
@@ -212,7 +228,7 @@ def test_an_empty_warehouse_gives_a_page_that_says_what_is_missing(tmp_path):
     assert page.missing == VARIANTS
     assert page.figures == page.tables == 0
     for told in (
-        "The answer is still open", "Not run yet, and not on this page: llama@untuned", "Nothing has been ranked yet",
+        "That is still open", "The answer is still open", "Not run yet, and not on this page: llama@untuned", "Nothing has been ranked yet",
         "Not built yet: published", "No model has been evaluated yet", "No CTD release yet",
     ):  # fmt: skip
         assert told in page.html, told
@@ -241,6 +257,8 @@ def copied(tables, tmp_path):
         ["models.base", "inference.answers", "report.improvements"],
         ["training.adapter", "evaluation.zero_shot", "evaluation.baselines"],
         ["report.leaderboard", "evaluation.embedding_probe"],
+        ["evaluation.graph_alignment", "evaluation.graph_alignment_layers"],
+        ["evaluation.graph_alignment_changes", "evaluation.graph_alignment_baselines"],
     ],
 )
 def test_any_table_may_be_missing(copied, page, undrawn, without):
@@ -287,6 +305,26 @@ def test_improvements_show_their_test_where_the_table_has_one():
     plain = improvement_section(rows.drop_columns(["p_value", "test"])).blocks[0]
     assert "p" not in plain.columns
     assert len(plain.rows[0]) == len(plain.columns)
+
+
+def test_kg_separation_stands_beside_chance_and_old_rows_without_it_are_shown_too():
+    new = figure("m", "paper", "kg_separation", 0.0065, prompt=None, half=0.001) | {
+        "null_mean": 0.0019, "p_value": 0.094, "n_true": 1253, "n_false": 1247,
+    }  # fmt: skip
+    found = rows_of("evaluation.kg_separation", [
+        new, new | {"test_set": "t", "p_value": 0.0004}, new | {"metric": "kg_separation_signed"},
+        figure("m", "untuned", "kg_separation", 0.02, prompt=None, half=0.01),
+    ])  # fmt: skip
+    reading = SimpleNamespace(all_rows=lambda name, of: found)  # noqa: ARG005 - the real one's form
+    table = separation_section(reading, variants=["m@untuned", "m@paper"]).blocks[0]
+    assert [len(row) for row in table.rows] == [len(table.columns)] * 3
+    assert table.rows == [
+        ["m@paper", "published", "0.0065 [0.0055, 0.0075]", "0.0019", "0.094", "1,253", "1,247"],
+        ["m@paper", "t", "0.0065 [0.0055, 0.0075]", "0.0019", "< 0.001", "1,253", "1,247"],
+        ["m@untuned", "published", "0.020 [0.010, 0.030]", "–", "–", "–", "–"],
+    ]
+    found = found.slice(0, 0)
+    assert separation_section(reading, variants=[]) is None
 
 
 def test_reading_notes_what_was_read_and_nothing_else(tables):

@@ -4,7 +4,7 @@ import pytest
 
 from bioalign_assets.report.numbers import interval, p_value, percent, real, signed
 from bioalign_assets.report.tables import leaderboard
-from bioalign_assets.report.words import QUESTION, answer, cautions
+from bioalign_assets.report.words import QUESTION, SECOND_QUESTION, answer, cautions
 from bioalign_assets_tests.report._make import ROLES, asked, baseline, warehouse
 
 
@@ -17,8 +17,9 @@ def told(**tables):
     return " ".join(answer(board(**tables)))
 
 
-def test_the_question_is_asked():
+def test_the_questions_are_asked():
     assert QUESTION.endswith("?")
+    assert SECOND_QUESTION.endswith("?")
 
 
 def test_nothing_run_is_an_open_answer():
