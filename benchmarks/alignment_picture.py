@@ -53,10 +53,20 @@ def alignment_picture() -> Figure:
     ]
     found = Agreement(value=_correlation(profiles, embedded), null=np.array(null))
     with figure_style():
+        # by fixed margins: the solver of constrained layouts goes by addresses, and gives one of two pictures
         figure = Figure(figsize=(10.4, 4.4))
+        figure.set_layout_engine("none")
         places: dict[str, Axes] = figure.subplot_mosaic(
             [["graph", "profiles", "ranks", "null"], ["space", "cosines", "ranks", "null"]],
             width_ratios=[1.0, 0.8, 1.25, 1.25],
+            gridspec_kw={
+                "left": 0.01,
+                "right": 0.985,
+                "top": 0.9,
+                "bottom": 0.13,
+                "wspace": 0.34,
+                "hspace": 0.32,
+            },
         )
         _graph(places["graph"], graph)
         _space(places["space"], vectors)
@@ -64,7 +74,7 @@ def alignment_picture() -> Figure:
         _matrix(places["cosines"], embedded, title="Who lies close together?")
         _ranks(places["ranks"], profiles, embedded, value=found.value)
         _null(places["null"], found)
-        figure.legend(*places["null"].get_legend_handles_labels(), loc="outside lower right", ncols=2)
+        figure.legend(*places["null"].get_legend_handles_labels(), loc="lower right", ncols=2)
     return figure
 
 
