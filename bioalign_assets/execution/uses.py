@@ -1,6 +1,5 @@
 """The uses of the walk: ``demo``, ``run`` and ``refresh``."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bioalign_assets.execution.release_watch import Memory, decide, release_tags
 from bioalign_assets.execution.walk import Step, Walk, Wanted
 from bioalign_assets.freshness.partition_graph import AssetPartition, PartitionGraph
 from bioalign_assets.freshness.settings_assets import observe_settings
+from bioalign_assets.models.threads import cores
 from bioalign_assets.settings import Settings
 from bioalign_assets.study import Study
 from bioalign_assets.training.assets import TRAINING_POOL
@@ -268,9 +268,7 @@ def runs_at_once(study: Study) -> int:
     Two where all models are tiny: each takes one thread, and of the two one can train while the other asks and
     evaluates. One where a published model is loaded: two don't fit a card.
     """
-    # macOS does not say which cores a process may use
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if _has_published(study) else min(2, cores)
+    return 1 if _has_published(study) else min(2, cores())
 
 
 def _has_published(study: Study) -> bool:

@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  
 
 from bioalign_assets.study.models import ModelSpec
 
-__all__ = ["in_threads", "one_thread", "one_torch_thread", "reproducible_threads"]
+__all__ = ["cores", "in_threads", "one_thread", "one_torch_thread", "reproducible_threads"]
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
@@ -38,14 +38,19 @@ def one_thread() -> AbstractContextManager[object]:
     return controller.limit(limits=1)
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    # macOS does not say which these are
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_threads(work: Callable[[_Item], _Made], items: Iterable[_Item]) -> list[_Made]:
     """Return what is made of each item, in order, with as many at once as this process has cores (8 at most).
 
     Each item is worked on by one thread, so the bytes are those of one core; what it calls must leave Python's lock
     for most of its time, as numpy and scipy do.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(min(cores, 8)) as threads:
+    with ThreadPoolExecutor(min(cores(), 8)) as threads:
         return list(threads.map(work, items))
 
 
