@@ -24,7 +24,7 @@ from scipy.stats import binom
 from benchmarks.baselines import read_release
 from benchmarks.curation import default_source
 from benchmarks.side_by_side import machine
-from bioalign_assets.alignment.graph import MOST, Graph, graph_of_pairs
+from bioalign_assets.alignment.graph import MOST, Graph, graph_of_edges
 from bioalign_assets.alignment.measures import MEASURES, Target, compared, measure, target_of
 from bioalign_assets.alignment.nulls import Agreement, calibrated
 from bioalign_assets.alignment.representations import (
@@ -70,7 +70,7 @@ def split_graph(associations: pa.Table) -> tuple[Graph, Flags, pa.Table]:
     pairs = build_dataset(associations, spec=SPLIT)
     positives = pairs.filter(pc.equal(pairs["label"], 1)).select([*PAIR, "split"])
     train = positives.filter(pc.equal(positives["split"], "train")).select(PAIR)
-    graph = graph_of_pairs(positives["gene_symbol"], diseases=positives["disease_name"])
+    graph = graph_of_edges(positives)
     size = len(graph.diseases)
     gene, disease = (
         np.asarray(pc.index_in(train[name], value_set=names)).astype(np.int64)

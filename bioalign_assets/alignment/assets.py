@@ -4,7 +4,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from bioalign_assets.alignment.graph import edges_table, graph_of, graph_of_pairs
+from bioalign_assets.alignment.graph import edges_table, graph_of, graph_of_edges
 from bioalign_assets.alignment.rewiring import rewire, rewirings_table
 from bioalign_assets.errors import EvaluationError
 from bioalign_assets.study import Study
@@ -58,12 +58,11 @@ def build_assets(study: Study) -> list[dg.AssetsDefinition]:
     def rewirings(
         context: dg.AssetExecutionContext, edges: pa.Table, warehouse: Warehouse
     ) -> dg.MaterializeResult[pa.Table]:
-        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        graph = graph_of_edges(edges)
         try:
             made = rewire(graph, count=REWIRINGS, rng=np.random.default_rng(study.evaluation.seed))
-        except (
-            EvaluationError
-        ) as error:  # too small or too dense: the rest of the study goes on without alignment
+        except EvaluationError as error:
+            # too small or too dense: the rest of the study goes on without alignment
             context.log.warning(f"There is no null for graph alignment, so none is measured. {error}")
             empty = TABLES["alignment.rewirings"].arrow.empty_table()
             return materialized(

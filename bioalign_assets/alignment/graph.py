@@ -15,7 +15,9 @@ from bioalign_assets.curation.identity import mix64, name_hashes
 from bioalign_assets.curation.positives import stable_positives
 from bioalign_assets.errors import EvaluationError
 
-__all__ = ["MOST", "Graph", "Kind", "core", "edge_hashes", "edges_table", "graph_of", "graph_of_pairs"]
+__all__ = [
+    "MOST", "Graph", "Kind", "core", "edge_hashes", "edges_table", "graph_of", "graph_of_edges", "graph_of_pairs",
+]  # fmt: skip
 
 Kind = Literal["gene", "disease"]
 Places = npt.NDArray[np.int32]
@@ -68,8 +70,15 @@ def graph_of(associations: pa.Table) -> Graph:
     :param associations: ``ctd.associations``
     :raises CurationError: if nothing is curated
     """
-    positives = stable_positives(associations)
-    return graph_of_pairs(positives["gene_symbol"], diseases=positives["disease_name"])
+    return graph_of_edges(stable_positives(associations))
+
+
+def graph_of_edges(edges: pa.Table) -> Graph:
+    """Return the graph of a table of edges, such as ``edges_table`` makes of one.
+
+    :param edges: gene_symbol and disease_name, among others
+    """
+    return graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
 
 
 def graph_of_pairs(genes: pa.ChunkedArray | pa.Array, *, diseases: pa.ChunkedArray | pa.Array) -> Graph:
@@ -86,7 +95,7 @@ def graph_of_pairs(genes: pa.ChunkedArray | pa.Array, *, diseases: pa.ChunkedArr
 
 
 def edges_table(graph: Graph) -> pa.Table:
-    """Return the edges by name, which ``graph_of_pairs`` makes the same graph of: gene_symbol, disease_name."""
+    """Return the edges by name, which ``graph_of_edges`` makes the same graph of: gene_symbol, disease_name."""
     return pa.table(
         {"gene_symbol": graph.genes.take(graph.gene), "disease_name": graph.diseases.take(graph.disease)}
     )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.alignment.graph import Graph, graph_of_pairs
+from bioalign_assets.alignment.graph import Graph, graph_of_edges
 from bioalign_assets.alignment.measures import Target
 from bioalign_assets.alignment.rewiring import rewirings_from_table
 from bioalign_assets.alignment.targets import Edges, targets_of
@@ -347,7 +347,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     ) -> Iterator[dg.MaterializeResult[pa.Table]]:
         variant = study.variant(context.partition_key)
         untuned = study.untuned_counterpart(variant)
-        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        graph = graph_of_edges(edges)
         key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
         with one_thread():
             against = targets(graph, rewirings=rewirings, pairs=pairs, variant=variant.key)
@@ -406,7 +406,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     def baselines(
         edges: pa.Table, rewirings: pa.Table, warehouse: Warehouse
     ) -> dg.MaterializeResult[pa.Table]:
-        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        graph = graph_of_edges(edges)
         with one_thread():
             rows = (
                 baseline_alignment_rows(rewirings_from_table(rewirings, graph=graph), spec=spec)
@@ -438,7 +438,7 @@ def _medic_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition
         context: dg.AssetExecutionContext, names: pa.Table, edges: pa.Table, warehouse: Warehouse
     ) -> dg.MaterializeResult[pa.Table]:
         variant = study.variant(context.partition_key)
-        graph = graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"])
+        graph = graph_of_edges(edges)
         key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
         with one_thread():
             rows = medic_rows(

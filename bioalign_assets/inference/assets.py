@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow as pa
 
-from bioalign_assets.alignment.graph import graph_of_pairs
+from bioalign_assets.alignment.graph import graph_of_edges
 from bioalign_assets.curation.prompts import PROMPTS
 from bioalign_assets.inference.candidates import LinkQueries
 from bioalign_assets.inference.rows_asked import distinct_names, queries_of, samples_of
@@ -264,7 +264,7 @@ def _of_graph(
     rewirings = warehouse.tables.read(TABLES["alignment.rewirings"]) if _LAYERS in names else None
     made = names_of_graph(
         study.variant(context.partition_key),
-        graph=graph_of_pairs(edges["gene_symbol"], diseases=edges["disease_name"]),
+        graph=graph_of_edges(edges),
         rewirings=rewirings if rewirings is not None and len(rewirings) else None,
         loaded=loaded,
         study=study,
