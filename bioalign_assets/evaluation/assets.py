@@ -348,7 +348,6 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
         variant = study.variant(context.partition_key)
         untuned = study.untuned_counterpart(variant)
         graph = graph_of_edges(edges)
-        key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
         with one_thread():
             against = targets(graph, rewirings=rewirings, pairs=pairs, variant=variant.key)
             vectors = [
@@ -357,7 +356,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
                 if each is not None
             ]
             own, *before = aligned(vectors, targets=against, spec=spec)
-        rows = list(alignment_rows(own, key=key))
+        rows = list(alignment_rows(own, key=variant.columns))
         yield materialized(
             pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment"].arrow),
             full_name="evaluation.graph_alignment",
@@ -367,7 +366,7 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
             },
             in_multi_asset=True,
         )
-        changes = [row for each in before for row in change_rows(each, own, key=key)]
+        changes = [row for each in before for row in change_rows(each, own, key=variant.columns)]
         yield materialized(
             pa.Table.from_pylist(changes, schema=TABLES["evaluation.graph_alignment_changes"].arrow),
             full_name="evaluation.graph_alignment_changes",
@@ -439,13 +438,12 @@ def _medic_asset(study: Study, *, partitions: Partitions) -> dg.AssetsDefinition
     ) -> dg.MaterializeResult[pa.Table]:
         variant = study.variant(context.partition_key)
         graph = graph_of_edges(edges)
-        key = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
         with one_thread():
             rows = medic_rows(
                 model_vectors(names, graph=graph),
                 graph=graph,
                 medic=warehouse.tables.read(TABLES["ctd.diseases"]),
-                key=key,
+                key=variant.columns,
                 spec=study.evaluation,
             )
             found = pa.Table.from_pylist(list(rows), schema=TABLES["evaluation.medic_alignment"].arrow)

@@ -307,12 +307,7 @@ def _reads(partitions: Partitions) -> Mapping[str, tuple[dg.AssetKey, dg.Partiti
 
 def _rows(variant: Variant, *, table: _Asked, test_set: str, rows: pa.Table, more: _Columns) -> pa.Table:
     """Return rows of a variant on a test set with the schema of their table."""
-    same = {
-        "variant": variant.key,
-        "model": variant.model,
-        "experiment": variant.experiment,
-        "test_set": test_set,
-    }
+    same = {**variant.columns, "test_set": test_set}
     columns = {name: [value] * len(rows) for name, value in same.items()}
     columns |= {name: rows[name].combine_chunks() for name in table.kept} | dict(more)
     schema = TABLES[table.full_name].arrow

@@ -48,9 +48,8 @@ def names_of_graph(
     of_gene = np.arange(len(names)) < len(graph.genes)
     last = _with_silent(last[None], said=said, of_gene=of_gene)[0]
     layers = _with_silent(layers, said=said[kept], of_gene=of_gene[kept])
-    same = {"variant": variant.key, "model": variant.model, "experiment": variant.experiment}
     schema = TABLES["inference.graph_names"].arrow
-    columns = {name: [value] * len(names) for name, value in same.items()} | {
+    columns = {name: [value] * len(names) for name, value in variant.columns.items()} | {
         "kind": ["gene"] * len(graph.genes) + ["disease"] * len(graph.diseases),
         "name": names,
         "embedding": pa.array(list(last), type=pa.list_(pa.float32())),
@@ -66,7 +65,7 @@ def names_of_graph(
             )
         rows = [
             {
-                **same, "layer": each.layer, "kind": each.kind, "measure": each.measure,
+                **variant.columns, "layer": each.layer, "kind": each.kind, "measure": each.measure,
                 "value": each.agreement.value, "null_values": each.agreement.null.tolist(),
                 "resampled": None if each.resampled is None else each.resampled.tolist(), "n": each.names,
             }

@@ -42,6 +42,11 @@ class Variant(BaseModel):
         """The partition key, ``<model>@<experiment>``."""
         return f"{self.model}@{self.experiment}"
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """What a row of a table says of its variant, by column."""
+        return {"variant": self.key, "model": self.model, "experiment": self.experiment}
+
 
 class Study(Spec):
     """One study, validated as a whole."""

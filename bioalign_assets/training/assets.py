@@ -94,7 +94,7 @@ def build_assets(study: Study, *, partitions: Partitions) -> list[dg.AssetsDefin
 
 def _untuned_row(variant: Variant) -> pa.Table:
     row = {
-        "variant": variant.key, "model": variant.model, "experiment": variant.experiment,
+        **variant.columns,
         "path": None, "sha256": None, "trainable_parameters": 0, "steps": 0, "samples": 0,
         "peak_memory_bytes": 0, "seconds": 0.0, "provenance": "{}",
     }  # fmt: skip
@@ -154,9 +154,7 @@ def _train(
         )
     tell_base(training.folder, base=resolved, variant=variant.key)
     row = {
-        "variant": variant.key,
-        "model": variant.model,
-        "experiment": variant.experiment,
+        **variant.columns,
         "path": training.folder.relative_to(warehouse.root).as_posix(),
         "sha256": training.sha256,
         "trainable_parameters": training.trainable_parameters,
