@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioalign_assets.alignment.graph import Graph, graph_of_edges
-from bioalign_assets.alignment.measures import Target
+from bioalign_assets.alignment.graph import graph_of_edges
 from bioalign_assets.alignment.rewiring import rewirings_from_table
-from bioalign_assets.alignment.targets import Edges, targets_of
+from bioalign_assets.alignment.targets import targets_of
 from bioalign_assets.evaluation.baselines import baseline_rows
 from bioalign_assets.evaluation.clusters import map_rows, map_silhouette_rows
 from bioalign_assets.evaluation.comparisons import comparison_rows
@@ -286,21 +283,6 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
     of_graph = {name: _input(full) for name, full in _GRAPH.items()}
     settings = [settings_dep("evaluation")]
 
-    def targets(
-        graph: Graph, *, rewirings: pa.Table, pairs: pa.Table, variant: str
-    ) -> Iterator[tuple[Edges, Target]]:
-        """Give what representations are held against; nothing where the graph could not be rewired."""
-        if len(rewirings):
-            yield from targets_of(
-                rewirings_from_table(rewirings, graph=graph),
-                trained=trained(graph, pairs=pairs, variant=variant),
-                seed=spec.seed,
-            )
-
-    def trained(graph: Graph, *, pairs: pa.Table, variant: str) -> npt.NDArray[np.bool_] | None:
-        dataset = study.training_dataset(study.variant(variant))
-        return None if dataset is None else trained_edges(graph, pairs=pairs)
-
     # one step, for what either is held against takes longer to prepare than the figures themselves
     @dg.multi_asset(
         name="evaluation__graph_alignment",
@@ -348,14 +330,20 @@ def _alignment_assets(study: Study, *, partitions: Partitions, has_medic: bool) 
         variant = study.variant(context.partition_key)
         untuned = study.untuned_counterpart(variant)
         graph = graph_of_edges(edges)
+        is_trained = study.training_dataset(variant) is not None
         with one_thread():
-            against = targets(graph, rewirings=rewirings, pairs=pairs, variant=variant.key)
+            # nothing where the graph could not be rewired
+            targets = () if not len(rewirings) else targets_of(
+                rewirings_from_table(rewirings, graph=graph),
+                trained=trained_edges(graph, pairs=pairs) if is_trained else None,
+                seed=spec.seed,
+            )  # fmt: skip
             vectors = [
                 model_vectors(names.filter(pc.equal(names["variant"], each.key)), graph=graph)
                 for each in (variant, untuned)
                 if each is not None
             ]
-            own, *before = aligned(vectors, targets=against, spec=spec)
+            own, *before = aligned(vectors, targets=targets, spec=spec)
         rows = list(alignment_rows(own, key=variant.columns))
         yield materialized(
             pa.Table.from_pylist(rows, schema=TABLES["evaluation.graph_alignment"].arrow),
