@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bioalign_assets.alignment.graph import Kind
-from bioalign_assets.alignment.measures import Target
+from bioalign_assets.alignment.measures import Target, compared
 from bioalign_assets.alignment.nulls import Agreement
-from bioalign_assets.alignment.ranks import centred_ranks, correlations
 from bioalign_assets.alignment.resampling import replicates_of
-from bioalign_assets.alignment.similarities import cosines
 from bioalign_assets.alignment.vectors import centred_units
 
 __all__ = ["LAYER_MEASURES", "LayerFigure", "layer_figures"]
@@ -50,22 +48,21 @@ def layer_figures(
     for comparison in target.comparisons:
         if comparison.name == "tree":
             continue
+        measures = {f"{comparison.name}_{measure}": measure for measure in LAYER_MEASURES}
         names = target.rewirings.graph.names(comparison.kind).take(comparison.core)
         for layer, matrix in enumerate(vectors[comparison.kind]):
             subject = f"vectors of the {comparison.kind}s after layer {layer}"
             units = centred_units(matrix, names=names, subject=subject)
-            ranks = centred_ranks(cosines(units))
-            columns = (ranks, comparison.covariates.rest_of(ranks))
-            found = correlations(columns, ranks=comparison.ranks)
+            figures = compared(units, comparison=comparison, measures=measures)
             drawn = {} if layer else replicates_of(
                 units, comparison=comparison, resamples=resamples, rng=np.random.default_rng(seed)
             )  # fmt: skip
-            for measure, figures in zip(LAYER_MEASURES, found, strict=True):
+            for name, measure in measures.items():
                 yield LayerFigure(
                     layer=layer,
                     kind=comparison.kind,
                     measure=measure,
-                    agreement=Agreement.of(figures),
-                    resampled=drawn.get(f"{comparison.name}_{measure}"),
+                    agreement=figures[name],
+                    resampled=drawn.get(name),
                     names=len(names),
                 )

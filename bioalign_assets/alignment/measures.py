@@ -50,6 +50,7 @@ MEASURES = (
 )  # fmt: skip
 
 Flags = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
 
 _LEAST_IN_TREE = 10  # diseases: over fewer the tree's null has hardly any values
 _FITTED = 0.8  # of the edges, where none are named: the map is fitted on them, and measured on the others
@@ -68,6 +69,14 @@ class Comparison:
     covariates: Covariates
     neighbours: Neighbours | None
     """Shape (1 + rewirings, names, k)"""
+
+    def columns_of(self, units: npt.NDArray[np.floating[Any]]) -> tuple[Doubles, Doubles]:
+        """Return the centred ranks of the names' cosines, and what the covariates leave of them; shape (pairs,) each.
+
+        :param units: vectors of the names, centred, at length one; shape (names, width)
+        """
+        ranks = centred_ranks(cosines(units))
+        return ranks, self.covariates.rest_of(ranks)
 
     @property
     def nbytes(self) -> int:
@@ -179,12 +188,8 @@ def compared(
     plain, partial, knn = (f"{comparison.name}_{what}" for what in ("rsa", "partial_rsa", "mutual_knn"))
     found = {}
     if plain in measures or partial in measures:
-        ranks = centred_ranks(cosines(units))
-        columns = (ranks, comparison.covariates.rest_of(ranks))
-        for name, figures in zip(
-            (plain, partial), correlations(columns, ranks=comparison.ranks), strict=True
-        ):
-            found[name] = Agreement.of(figures)
+        figures = correlations(comparison.columns_of(units), ranks=comparison.ranks)
+        found = {name: Agreement.of(each) for name, each in zip((plain, partial), figures, strict=True)}
     if comparison.neighbours is not None and knn in measures:
         found[knn] = Agreement.of(mutual_shares(units, neighbours=comparison.neighbours).mean(axis=1))
     return found

@@ -19,8 +19,6 @@ from bioalign_assets.alignment.edges import cosines_of_edges, fitted_map
 from bioalign_assets.alignment.graph import Places
 from bioalign_assets.alignment.measures import MEASURES, Comparison, Target
 from bioalign_assets.alignment.neighbours import mutual_shares
-from bioalign_assets.alignment.ranks import centred_ranks
-from bioalign_assets.alignment.similarities import cosines
 from bioalign_assets.alignment.vectors import Representation
 from bioalign_assets.models.threads import in_threads
 
@@ -65,11 +63,13 @@ def replicates_of(
     :param units: of the comparison's names, centred and at length one; shape (names, width)
     """
     drawn = _drawn(len(comparison.core), resamples=resamples, rng=rng)
-    vectors, graph = centred_ranks(cosines(units)), comparison.ranks.dense()
-    rest_of = comparison.covariates.rest_of
+    vectors, rest = comparison.columns_of(units)
+    graph = comparison.ranks.dense()
     found = {
         f"{comparison.name}_rsa": _correlations(vectors, graph, drawn=drawn),
-        f"{comparison.name}_partial_rsa": _correlations(rest_of(vectors), rest_of(graph), drawn=drawn),
+        f"{comparison.name}_partial_rsa": _correlations(
+            rest, comparison.covariates.rest_of(graph), drawn=drawn
+        ),
     }
     if comparison.neighbours is not None:
         shares = mutual_shares(units, neighbours=comparison.neighbours[:1])[0]
