@@ -8,6 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -59,16 +60,17 @@ def targets_of(rewirings: Rewirings, *, trained: Flags | None, seed: int) -> Ite
         ("held-out", ~trained, trained),
     )
     for part, edges, fitted in parts:
+        make = partial(_part_of, rewirings, part=part, edges=edges, fitted=fitted, seed=seed)
+        # too few edges swap, or too few names have three partners in this part
+        with suppress(EvaluationError):
+            yield part, _made_once(_key(rewirings, trained=trained, part=part, seed=seed), make)
 
-        def made(part: Edges = part, edges: Flags = edges, fitted: Flags | None = fitted) -> Target:
-            rng = _generator(seed, part=part)
-            apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, moved=edges)
-            return target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
 
-        with suppress(
-            EvaluationError
-        ):  # too few edges swap, or too few names have three partners in this part
-            yield part, _made_once(_key(rewirings, trained=trained, part=part, seed=seed), made)
+def _part_of(rewirings: Rewirings, *, part: Edges, edges: Flags, fitted: Flags | None, seed: int) -> Target:
+    """Return what representations are held against over some edges, which are rewired as often as the whole graph."""
+    rng = _generator(seed, part=part)
+    apart = rewire(rewirings.graph, count=len(rewirings), rng=rng, moved=edges)
+    return target_of(apart, rng=rng, edges=edges, fitted=fitted, seed=seed)
 
 
 def _generator(seed: int, *, part: Edges) -> np.random.Generator:
